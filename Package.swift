@@ -1,0 +1,81 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The per-event modules are compiled for x86-64-v3 (without it `addProduct` is a software routine and 100 times
+// slower). The executable target is not: it checks the CPU first, and must run on an older one to say so.
+#if arch(x86_64)
+let processorFlags = ["-Xcc", "-march=x86-64-v3"]
+#else
+let processorFlags: [String] = []
+#endif
+
+let warningsAreErrors = Context.environment["CI"] != nil
+
+let baseSettings: [SwiftSetting] =
+  [.swiftLanguageMode(.v6), .strictMemorySafety(), .enableExperimentalFeature("Lifetimes")]
+  + (warningsAreErrors ? [.treatAllWarnings(as: .error)] : [])
+let settings: [SwiftSetting] =
+  baseSettings
+  + [
+    .unsafeFlags(processorFlags),
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+  ]
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name + "Tests", dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+  name: "lendpulse",
+  products: [.executable(name: "lendpulse", targets: ["lendpulse"])],
+  targets: [
+    // C libraries of the system: a module map and a shim header each.
+    .systemLibrary(name: "CRdKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
+    .systemLibrary(name: "CXGBoost", providers: [.apt(["libxgboost-dev"])]),
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CProcessor"),
+
+    // The product, lowest layer first. Arrows point one way.
+    library("Borrowers"),
+    library("Features", ["Borrowers"]),
+    library("Models", ["Borrowers", "Features", "CCrypto"]),
+    library("History", ["Borrowers", "CZlib"]),
+    library("Training", ["Borrowers", "Features", "Models", "History", "CXGBoost", "COpenBLAS"]),
+    library("Scoring", ["Borrowers", "Features", "Models"]),
+    library("Pipeline", ["Borrowers", "Features", "Models", "Scoring"]),
+    library("Kafka", ["Borrowers", "Scoring", "Pipeline", "CRdKafka"]),
+    library("Simulation", ["Borrowers"]),
+    library(
+      "Commands",
+      [
+        "Borrowers", "Features", "Models", "History", "Training", "Scoring", "Pipeline", "Kafka", "Simulation",
+        "CYAML",
+      ]),
+    .executableTarget(name: "lendpulse", dependencies: ["Commands", "CProcessor"], swiftSettings: baseSettings),
+
+    .executableTarget(
+      name: "Benchmarks",
+      dependencies: ["Borrowers", "Features", "Models", "Scoring", "Pipeline", "Kafka", "Simulation"],
+      path: "Benchmarks", swiftSettings: settings),
+
+    tests("Borrowers", ["Borrowers"]),
+    tests("Features", ["Borrowers", "Features"]),
+    tests("Models", ["Borrowers", "Features", "Models"]),
+    tests("History", ["Borrowers", "History"]),
+    tests("Training", ["Borrowers", "Features", "Models", "History", "Training", "Simulation"]),
+    tests("Scoring", ["Borrowers", "Features", "Models", "Scoring"]),
+    tests("Pipeline", ["Borrowers", "Features", "Models", "Scoring", "Pipeline"]),
+    tests("Kafka", ["Borrowers", "Scoring", "Pipeline", "Kafka", "CRdKafka"]),
+    tests("Simulation", ["Borrowers", "Simulation"]),
+    tests("Commands", ["Borrowers", "Scoring", "Pipeline", "Commands"]),
+    tests("House", []),
+    tests("Integration", ["Borrowers"]),
+  ]
+)

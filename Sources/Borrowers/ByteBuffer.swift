@@ -1,0 +1,81 @@
+/// A growable run of bytes whose capacity is kept between uses: `removeAll()` allocates nothing and frees nothing.
+@safe public struct ByteBuffer: ~Copyable {
+  @usableFromInline var base: UnsafeMutablePointer<UInt8>
+  @usableFromInline var capacity: Int
+  public private(set) var count: Int
+
+  public init(capacity: Int = 256) {
+    self.capacity = max(capacity, 64)
+    unsafe base = UnsafeMutablePointer<UInt8>.allocate(capacity: self.capacity)
+    count = 0
+  }
+
+  deinit { unsafe base.deallocate() }
+
+  /// The bytes written so far; valid until the next mutation.
+  @inlinable public var bytes: UnsafeBufferPointer<UInt8> {
+    unsafe UnsafeBufferPointer(start: base, count: count)
+  }
+
+  @inlinable public subscript(index: Int) -> UInt8 {
+    precondition(index >= 0 && index < count)
+    return unsafe base[index]
+  }
+
+  public mutating func removeAll() { count = 0 }
+
+  /// Cuts back to `count` bytes.
+  public mutating func truncate(to count: Int) {
+    precondition(count >= 0 && count <= self.count)
+    self.count = count
+  }
+
+  /// Room for `extra` more bytes, to be followed by `advance`.
+  public mutating func reserve(_ extra: Int) -> UnsafeMutablePointer<UInt8> {
+    if count + extra > capacity { grow(to: count + extra) }
+    return unsafe base + count
+  }
+
+  /// Counts bytes that were written behind what `reserve` returned.
+  public mutating func advance(_ written: Int) {
+    precondition(written >= 0 && count + written <= capacity)
+    count += written
+  }
+
+  public mutating func append(_ byte: UInt8) {
+    unsafe reserve(1).pointee = byte
+    count += 1
+  }
+
+  public mutating func append(_ source: UnsafeBufferPointer<UInt8>) {
+    guard let start = source.baseAddress, source.count > 0 else { return }
+    unsafe reserve(source.count).update(from: start, count: source.count)
+    count += source.count
+  }
+
+  public mutating func append(_ bytes: [UInt8]) {
+    unsafe bytes.withUnsafeBufferPointer { unsafe append($0) }
+  }
+
+  public mutating func append(_ text: StaticString) {
+    unsafe append(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
+
+  /// Little-endian, as every number in state bytes is.
+  public mutating func append<Integer: FixedWidthInteger>(littleEndian value: Integer) {
+    let size = MemoryLayout<Integer>.size
+    unsafe UnsafeMutableRawPointer(reserve(size)).storeBytes(of: value.littleEndian, as: Integer.self)
+    count += size
+  }
+
+  @inline(never) private mutating func grow(to needed: Int) {
+    let larger = max(needed, capacity * 2)
+    let moved = UnsafeMutablePointer<UInt8>.allocate(capacity: larger)
+    unsafe moved.update(from: base, count: count)
+    unsafe base.deallocate()
+    unsafe base = moved
+    capacity = larger
+  }
+}
+
+extension ByteBuffer: @unchecked Sendable {}  // It owns its memory alone; nobody else holds `base`.
