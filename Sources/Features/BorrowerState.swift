@@ -38,7 +38,8 @@ public struct BorrowerState: ~Copyable {
   public var nextDue: EventTime { fatalError("interface") }
   /// Fires the earliest due: borrower time moves to it; false when the amount had been paid in time (then nothing else
   /// changes and no score follows). `triggeringEventID` and `platform` receive those of the event that set it.
-  public mutating func fireDue(triggeringEventID: inout [UInt8], platform: inout [UInt8], loanID: inout [UInt8]) -> Bool {
+  public mutating func fireDue(triggeringEventID: inout [UInt8], platform: inout [UInt8], loanID: inout [UInt8]) -> Bool
+  {
     fatalError("interface")
   }
   /// The loan id of the earliest due, appended to `buffer`, for the order of timers.
