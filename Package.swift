@@ -40,6 +40,7 @@ let package = Package(
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
     .systemLibrary(name: "CProcessor"),
 
     // The product, lowest layer first. Arrows point one way.
@@ -52,11 +53,12 @@ let package = Package(
     library("Pipeline", ["Borrowers", "Features", "Models", "Scoring"]),
     library("Kafka", ["Borrowers", "Scoring", "Pipeline", "CRdKafka"]),
     library("Simulation", ["Borrowers"]),
+    library("StatusPage", ["Pipeline", "CMicroHTTPD"]),
     library(
       "Commands",
       [
         "Borrowers", "Features", "Models", "History", "Training", "Scoring", "Pipeline", "Kafka", "Simulation",
-        "CYAML",
+        "StatusPage", "CYAML",
       ]),
     .executableTarget(name: "lendpulse", dependencies: ["Commands", "CProcessor"], swiftSettings: baseSettings),
 
@@ -74,6 +76,7 @@ let package = Package(
     tests("Pipeline", ["Borrowers", "Features", "Models", "Scoring", "Pipeline"]),
     tests("Kafka", ["Borrowers", "Scoring", "Pipeline", "Kafka", "CRdKafka"]),
     tests("Simulation", ["Borrowers", "Simulation"]),
+    tests("StatusPage", ["StatusPage"]),
     tests("Commands", ["Borrowers", "Scoring", "Pipeline", "Commands"]),
     tests("House", []),
     tests("Integration", ["Borrowers"]),
