@@ -4,9 +4,9 @@ import PackageDescription
 // The per-event modules are compiled for x86-64-v3 (without it `addProduct` is a software routine and 100 times
 // slower). The executable target is not: it checks the CPU first, and must run on an older one to say so.
 #if arch(x86_64)
-let processorFlags = ["-Xcc", "-march=x86-64-v3"]
+  let processorFlags = ["-Xcc", "-march=x86-64-v3"]
 #else
-let processorFlags: [String] = []
+  let processorFlags: [String] = []
 #endif
 
 let warningsAreErrors = Context.environment["CI"] != nil
@@ -78,7 +78,9 @@ let package = Package(
     tests("Simulation", ["Borrowers", "Simulation"]),
     tests("StatusPage", ["StatusPage"]),
     tests("Commands", ["Borrowers", "Scoring", "Pipeline", "Commands"]),
-    tests("House", []),
-    tests("Integration", ["Borrowers"]),
+    // Starting programs, temporary directories: what tests of whole programs share.
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+    tests("House", ["TestSupport"]),
+    tests("Integration", ["Borrowers", "Kafka", "CRdKafka", "TestSupport"]),
   ]
 )

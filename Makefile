@@ -1,0 +1,57 @@
+# Two commands are all a newcomer needs: `make demo` and `make test`. Each says which packages are missing and installs them.
+
+PREFIX ?= /usr
+DESTDIR ?=
+SECONDS ?=
+BROKERS ?=
+PORT ?=
+
+.PHONY: help demo test build bench fuzz format lint install clean
+
+help:
+	@echo 'make demo [SECONDS=60] [PORT=8080] [BROKERS=host:port]   see it work, on an embedded broker or a real Kafka'
+	@echo 'make test                                  everything that must hold'
+	@echo 'make build                                 .build/release/lendpulse'
+	@echo 'make bench                                 what it costs, measured here'
+	@echo 'make fuzz [SECONDS=600]                    hostile bytes into the decoders, for as long as said'
+	@echo 'make format                                formats the sources'
+	@echo 'make install [DESTDIR=...] [PREFIX=/usr]   binary, unit, schemas, examples'
+
+demo: build
+	@.build/release/lendpulse demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PORT),--port $(PORT)) \
+	  $(if $(BROKERS),--brokers $(BROKERS))
+
+build:
+	@scripts/install-packages build
+	@scripts/build
+
+test:
+	@scripts/test
+
+bench:
+	@scripts/install-packages test
+	@scripts/bench
+
+fuzz:
+	@scripts/install-packages build
+	@scripts/fuzz $(SECONDS)
+
+format:
+	swift format -i -r Package.swift Sources Tests Benchmarks
+
+lint:
+	swift format lint --strict -r Package.swift Sources Tests Benchmarks
+
+# As root, or with DESTDIR as anybody.
+install: build
+	install -D -m 755 .build/release/lendpulse $(DESTDIR)$(PREFIX)/bin/lendpulse
+	install -D -m 644 systemd/lendpulse.service $(DESTDIR)$(PREFIX)/lib/systemd/system/lendpulse.service
+	install -D -m 644 systemd/lendpulse.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/lendpulse.conf
+	install -D -m 644 examples/lendpulse.yaml $(DESTDIR)$(PREFIX)/share/doc/lendpulse/examples/lendpulse.yaml
+	install -D -m 644 systemd/lendpulse.env $(DESTDIR)$(PREFIX)/share/doc/lendpulse/examples/lendpulse.env
+	mkdir -p $(DESTDIR)$(PREFIX)/share/lendpulse/schemas
+	cp -R schemas/. $(DESTDIR)$(PREFIX)/share/lendpulse/schemas/
+	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/lendpulse/copyright
+
+clean:
+	rm -rf .build .build-test .build-fuzz
