@@ -23,12 +23,29 @@ public struct OutputBatch: ~Copyable {
     /// little-endian.
     public var headersStart: Int32
     public var headersCount: Int32
+
+    @inlinable public init(
+      topic: OutputTopic, partition: Int32, keyStart: Int32, keyCount: Int32, valueStart: Int32, valueCount: Int32,
+      headersStart: Int32, headersCount: Int32
+    ) {
+      self.topic = topic
+      self.partition = partition
+      self.keyStart = keyStart
+      self.keyCount = keyCount
+      self.valueStart = valueStart
+      self.valueCount = valueCount
+      self.headersStart = headersStart
+      self.headersCount = headersCount
+    }
   }
 
   public var entries: [Entry] = []
   public var bytes = ByteBuffer(capacity: 1 << 16)
   /// While the log is applied again up to the committed position, decisions are made and nothing is written.
   public var isMuted = false
+  /// The alerts and leads among the entries, decoded: for the live view. Few, beside the scores.
+  public var alerts: [AlertRecord] = []
+  public var leads: [LeadRecord] = []
 
   public init() {}
 
@@ -37,5 +54,7 @@ public struct OutputBatch: ~Copyable {
   public mutating func removeAll() {
     entries.removeAll(keepingCapacity: true)
     bytes.removeAll()
+    alerts.removeAll(keepingCapacity: true)
+    leads.removeAll(keepingCapacity: true)
   }
 }
