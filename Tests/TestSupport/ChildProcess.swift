@@ -11,6 +11,7 @@ public final class ChildProcess: @unchecked Sendable {  // All that changes is g
   private let condition = NSCondition()
   private var output = Data()
   private var errorOutput = Data()
+  private var lines = 0
   private var openPipes = 0
   private var ended = false
 
@@ -56,7 +57,14 @@ public final class ChildProcess: @unchecked Sendable {  // All that changes is g
       while true {
         let data = handle.availableData
         if data.isEmpty { break }
-        update { if isError { $0.errorOutput += data } else { $0.output += data } }
+        update { child in
+          if isError {
+            child.errorOutput += data
+          } else {
+            child.output += data
+            child.lines += data.count { $0 == UInt8(ascii: "\n") }
+          }
+        }
       }
       update { $0.openPipes -= 1 }
     }
@@ -100,6 +108,11 @@ public final class ChildProcess: @unchecked Sendable {  // All that changes is g
     if !standardOutput.contains(text) && !standardError.contains(text) {
       throw TimedOut(description: "ended without printing '\(text)':\n\(standardOutput)\(standardError)")
     }
+  }
+
+  /// Waits until so many lines stand on standard output.
+  public func wait(forLines count: Int, within seconds: Double = 60) async throws {
+    try await wait(within: seconds, for: "to print \(count) lines") { $0.lines >= count }
   }
 
   private func wait(

@@ -1,0 +1,98 @@
+import CRdKafka
+import Foundation
+
+/// One record to write: as a lender's system would.
+struct FeedRecord: Sendable {
+  var key: [UInt8]?
+  /// nil: a tombstone.
+  var value: [UInt8]?
+  /// Milliseconds since 1970; the record's Kafka timestamp.
+  var timestamp: Int64
+  /// -1: where Kafka's default partitioner puts the key.
+  var partition: Int32 = -1
+}
+
+/// Writes records in order by an idempotent producer, with timestamps of their own.
+@safe final class Feeder {
+  struct Failed: Error, CustomStringConvertible { var description: String }
+
+  private let handle: OpaquePointer
+
+  init(brokers: String) throws {
+    let configuration = unsafe rd_kafka_conf_new()
+    let properties = [
+      "bootstrap.servers": brokers, "enable.idempotence": "true", "partitioner": "murmur2", "linger.ms": "20",
+      "message.max.bytes": "4000000", "queue.buffering.max.messages": "1000000",
+    ]
+    var reason = [CChar](repeating: 0, count: 512)
+    for (name, value) in properties {
+      guard unsafe rd_kafka_conf_set(configuration, name, value, &reason, reason.count) == RD_KAFKA_CONF_OK else {
+        throw Failed(description: "\(name): \(Self.text(reason))")
+      }
+    }
+    guard let handle = unsafe rd_kafka_new(RD_KAFKA_PRODUCER, configuration, &reason, reason.count) else {
+      throw Failed(description: Self.text(reason))
+    }
+    unsafe self.handle = handle
+  }
+
+  deinit { unsafe rd_kafka_destroy(handle) }
+
+  private static func text(_ characters: [CChar]) -> String {
+    String(decoding: characters.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  /// Returns when the broker has them all.
+  func write(_ records: [FeedRecord], to topic: String) throws {
+    guard let topicHandle = unsafe rd_kafka_topic_new(handle, topic, nil) else {
+      throw Failed(description: "no handle of topic \(topic)")
+    }
+    defer { unsafe rd_kafka_topic_destroy(topicHandle) }
+    for record in records { try unsafe produce(record, topicHandle) }
+    guard unsafe rd_kafka_flush(handle, 60_000) == RD_KAFKA_RESP_ERR_NO_ERROR else {
+      throw Failed(description: "\(unsafe rd_kafka_outq_len(handle)) records were not written within 60 s")
+    }
+  }
+
+  private func produce(_ record: FeedRecord, _ topic: OpaquePointer) throws {
+    while true {
+      let code: rd_kafka_resp_err_t = unsafe (record.key ?? []).withUnsafeBytes { key in
+        unsafe (record.value ?? []).withUnsafeBytes { value in
+          var fields = unsafe [Self.field(RD_KAFKA_VTYPE_RKT), Self.field(RD_KAFKA_VTYPE_PARTITION)]
+          unsafe fields[0].u.rkt = topic
+          unsafe fields[1].u.i32 = record.partition
+          var timestamp = unsafe Self.field(RD_KAFKA_VTYPE_TIMESTAMP)
+          unsafe timestamp.u.i64 = record.timestamp
+          var flags = unsafe Self.field(RD_KAFKA_VTYPE_MSGFLAGS)
+          unsafe flags.u.i = Int32(RD_KAFKA_MSG_F_COPY)
+          unsafe fields += [timestamp, flags]
+          if record.key != nil { unsafe fields.append(Self.memory(RD_KAFKA_VTYPE_KEY, key)) }
+          if record.value != nil { unsafe fields.append(Self.memory(RD_KAFKA_VTYPE_VALUE, value)) }
+          guard let error = unsafe rd_kafka_produceva(handle, fields, fields.count) else {
+            return RD_KAFKA_RESP_ERR_NO_ERROR
+          }
+          defer { unsafe rd_kafka_error_destroy(error) }
+          return unsafe rd_kafka_error_code(error)
+        }
+      }
+      if code == RD_KAFKA_RESP_ERR_NO_ERROR { return }
+      guard code == RD_KAFKA_RESP_ERR__QUEUE_FULL else {
+        throw Failed(description: unsafe String(cString: rd_kafka_err2str(code)))
+      }
+      unsafe rd_kafka_poll(handle, 100)
+    }
+  }
+
+  private static func field(_ type: rd_kafka_vtype_t) -> rd_kafka_vu_t {
+    var field = unsafe rd_kafka_vu_t()
+    unsafe field.vtype = type
+    return unsafe field
+  }
+
+  private static func memory(_ type: rd_kafka_vtype_t, _ bytes: UnsafeRawBufferPointer) -> rd_kafka_vu_t {
+    var field = unsafe Self.field(type)
+    unsafe field.u.mem.ptr = UnsafeMutableRawPointer(mutating: bytes.baseAddress)
+    unsafe field.u.mem.size = bytes.count
+    return unsafe field
+  }
+}
