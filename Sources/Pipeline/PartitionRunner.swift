@@ -1,0 +1,272 @@
+import Borrowers
+import Features
+import Models
+import Scoring
+
+/// One partition as the worker keeps it: the engine, where it stands, and what is due for it.
+///
+/// One thread at a time: the restoring thread makes it, the loop takes it over with the answer to its request.
+final class PartitionRunner: @unchecked Sendable {
+  /// Why `advance` returned.
+  enum Pause {
+    /// All records were applied.
+    case finished
+    /// The batch of outputs is full; go on at the record `index` after a cut.
+    case full
+  }
+
+  let partition: Int32
+  var engine: PartitionEngine
+  var checkpoint: CheckpointSchedule
+
+  private(set) var inputOffset: Int64
+  /// Behind the last entry whose offset is known.
+  var journalOffset: Int64
+  private(set) var steps: Int64
+  /// Entries in the transaction that is being filled, and in the one under way: their offsets are not known yet.
+  private(set) var journalFilling = 0
+  private var journalUnderWay = 0
+  /// Steps of a journal entry are left; they come before the next record.
+  private(set) var hasSteps = false
+  /// Steps of the record at `inputOffset` are left.
+  private var isMidRecord = false
+  /// The position is ahead of what was handed over last.
+  private var hasMoved = false
+
+  /// The event with the latest time, for the advance of an idle partition.
+  private(set) var newestEvent: EventTime?
+  private var newestRecordTimestamp = EventTime.distantPast
+  private var lastArrival: Int64
+  private var lastIdleAdvance: Int64
+  /// By `DeadLetterCode.rawValue`.
+  private(set) var deadLetters = [UInt64](repeating: 0, count: PipelineTotals().deadLetters.count)
+
+  init(
+    partition: Int32, engine: consuming PartitionEngine, position: Position, checkpoint: CheckpointSchedule, now: Int64
+  ) {
+    self.partition = partition
+    self.engine = engine
+    self.checkpoint = checkpoint
+    inputOffset = position.inputOffset
+    journalOffset = position.journalOffset
+    steps = position.steps
+    lastArrival = now
+    lastIdleAdvance = now
+  }
+
+  var position: Position {
+    Position(inputOffset: inputOffset, journalOffset: journalOffset, steps: steps, watermark: engine.watermark)
+  }
+
+  // MARK: Input
+
+  /// Applies the records from `index` to `end`, all of this partition. Nothing here allocates in the steady state.
+  func advance(
+    _ records: [LogRecord], _ index: inout Int, to end: Int, _ decoding: inout RecordDecoding,
+    _ outputs: inout OutputBatch, now: Int64, onDeadLetter: (Int64, DeadLetterCode) -> Void
+  ) -> Pause {
+    lastArrival = now
+    while index < end {
+      let record = records[index]
+      guard record.offset >= inputOffset else {
+        index += 1
+        continue
+      }
+      if outputs.isFull { return .full }
+      if let failure = decoding.decode(record) {
+        decoding.appendDeadLetter(record, failure, &outputs)
+        deadLetters[Int(failure.code.rawValue)] += 1
+        onDeadLetter(record.offset, failure.code)
+      } else {
+        let source = RecordSource(offset: record.offset, timestamp: record.timestamp)
+        move(occurredAt: decoding.event.occurredAt, timestamp: record.timestamp, offset: record.offset)
+        while engine.step(source, &outputs) {
+          steps += 1
+          if outputs.isFull { return .full }
+        }
+        _ = unsafe engine.apply(decoding.event, source, traceparent: record.traceparentOrEmpty, &outputs)
+        noteEvent(decoding.event.occurredAt, timestamp: record.timestamp)
+      }
+      inputOffset = record.offset + 1
+      steps = 0
+      isMidRecord = false
+      hasMoved = true
+      index += 1
+    }
+    return .finished
+  }
+
+  private func move(occurredAt: EventTime, timestamp: EventTime, offset: Int64) {
+    let before = engine.watermark
+    engine.moveWatermark(occurredAt: occurredAt, recordTimestamp: timestamp)
+    guard engine.watermark > before else { return }
+    // The position now stands before this record with its watermark moved: gaps of the log lie behind.
+    inputOffset = offset
+    steps = 0
+    isMidRecord = true
+    hasMoved = true
+  }
+
+  func noteEvent(_ occurredAt: EventTime, timestamp: EventTime) {
+    guard newestEvent.map({ occurredAt >= $0 }) ?? true else { return }
+    newestEvent = occurredAt
+    newestRecordTimestamp = timestamp
+  }
+
+  // MARK: Journal
+
+  /// Takes an entry, and writes it to the journal in the transaction that is being filled. Its steps are left to
+  /// `finishSteps`.
+  func take(_ entry: JournalEntry, _ outputs: inout OutputBatch) {
+    precondition(!isMidRecord && !hasSteps, "a journal entry is taken between records")
+    JournalRecord(precedes: inputOffset, entry: entry).append(to: &outputs, partition: partition)
+    engine.take(entry)
+    journalFilling += 1
+    steps = 0
+    hasSteps = true
+    hasMoved = true
+  }
+
+  /// Does the steps of the entry taken last; false when the batch is full before all are done.
+  func finishSteps(_ outputs: inout OutputBatch) -> Bool {
+    guard hasSteps else { return true }
+    let source = boundarySource
+    while !outputs.isFull {
+      guard engine.step(source, &outputs) else {
+        hasSteps = false
+        return true
+      }
+      steps += 1
+      hasMoved = true
+    }
+    return false
+  }
+
+  /// Whether a journal entry may be taken now.
+  var isBetweenRecords: Bool { !isMidRecord && !hasSteps }
+
+  /// The source of what is decided between two records: the last one read.
+  var boundarySource: RecordSource { RecordSource(offset: inputOffset - 1, timestamp: engine.watermark) }
+
+  /// The watermark that silence calls for: the newest event's time and the time since its record was written, less the
+  /// lateness; never ahead of the wall clock. Nil when it is not time, or would not move anything.
+  func idleWatermark(idleAfterMilliseconds: Int64, latenessMilliseconds: Int64, now: Int64, wall: Int64) -> EventTime? {
+    let idleAfter = idleAfterMilliseconds * 1_000_000
+    guard idleAfterMilliseconds > 0, isBetweenRecords, let newestEvent,
+      now - lastArrival >= idleAfter, now - lastIdleAdvance >= idleAfter
+    else { return nil }
+    lastIdleAdvance = now
+    let elapsed = max(0, wall - newestRecordTimestamp.milliseconds)
+    let advanced = min(newestEvent + (elapsed - latenessMilliseconds), EventTime(milliseconds: wall))
+    return advanced > engine.watermark ? advanced : nil
+  }
+
+  // MARK: Transactions
+
+  /// What is to be committed for it; nil when nothing moved since.
+  func cut() -> PartitionOffset? {
+    guard hasMoved else { return nil }
+    hasMoved = false
+    defer {
+      journalUnderWay = journalFilling
+      journalFilling = 0
+    }
+    return PartitionOffset(partition: partition, position: position, journalEntries: journalFilling)
+  }
+
+  func noteCommitted(_ offset: PartitionOffset) {
+    journalUnderWay = 0
+    journalOffset = max(journalOffset, offset.position.journalOffset)
+  }
+
+  /// Writes a slice of at most `budget` bytes when one is due, and the partition's record behind the last one. Returns
+  /// what a finished checkpoint came to.
+  func writeSlice(budget: inout Int, now: Int64, _ outputs: inout OutputBatch) -> CheckpointSchedule.Progress? {
+    // Only on record boundaries, and only with a journal offset that is known.
+    guard budget > 0, isBetweenRecords, journalFilling == 0, journalUnderWay == 0,
+      checkpoint.isDue(at: now, changedBytes: engine.changedBytes)
+    else { return nil }
+    let (bytesBefore, entriesBefore) = (outputs.bytes.count, outputs.entries.count)
+    let hasMore = engine.writeSlice(
+      inputOffset: inputOffset, journalOffset: journalOffset, maxBytes: budget, &outputs)
+    let bytes = outputs.bytes.count - bytesBefore
+    budget -= bytes
+    checkpoint.noteSlice(
+      at: now, inputOffset: inputOffset, journalOffset: journalOffset,
+      records: outputs.entries.count - entriesBefore, bytes: bytes)
+    hasMoved = true
+    guard !hasMore, let first = checkpoint.progress else { return nil }
+    engine.writePartitionRecord(
+      reapplyInputOffset: first.inputOffset, reapplyJournalOffset: first.journalOffset,
+      inputOffset: inputOffset, journalOffset: journalOffset, &outputs)
+    return checkpoint.finish(at: now)
+  }
+
+  // MARK: Recovery
+
+  /// Applies a record again, outputs muted. A record that cannot be read was a dead letter then.
+  func reapply(_ record: LogRecord, _ decoding: inout RecordDecoding, _ muted: inout OutputBatch) {
+    if decoding.decode(record) == nil {
+      let source = RecordSource(offset: record.offset, timestamp: record.timestamp)
+      engine.moveWatermark(occurredAt: decoding.event.occurredAt, recordTimestamp: record.timestamp)
+      while engine.step(source, &muted) {}
+      _ = unsafe engine.apply(decoding.event, source, traceparent: record.traceparentOrEmpty, &muted)
+      noteEvent(decoding.event.occurredAt, timestamp: record.timestamp)
+    }
+    muted.removeAll()
+    inputOffset = record.offset + 1
+  }
+
+  /// Takes an entry again; the steps of the one before it are done first.
+  func retake(_ entry: JournalEntry, _ muted: inout OutputBatch) {
+    finishMuted(&muted)
+    engine.take(entry)
+  }
+
+  private func finishMuted(_ muted: inout OutputBatch) {
+    while engine.step(boundarySource, &muted) {}
+    muted.removeAll()
+  }
+
+  /// Ends re-application at the committed position: a watermark ahead of ours was moved by the record that comes next,
+  /// after all steps before it were done; then the steps that were done are done again.
+  func settle(at position: Position, latenessMilliseconds: Int64, _ muted: inout OutputBatch) {
+    inputOffset = position.inputOffset
+    journalOffset = position.journalOffset
+    if position.watermark > engine.watermark {
+      finishMuted(&muted)
+      engine.moveWatermark(
+        occurredAt: position.watermark + latenessMilliseconds, recordTimestamp: position.watermark)
+      // Until that record is applied no journal entry may be taken: it would precede the steps that were done.
+      isMidRecord = true
+    } else {
+      hasSteps = true
+    }
+    steps = 0
+    while steps < position.steps, engine.step(boundarySource, &muted) { steps += 1 }
+    steps = position.steps
+    muted.removeAll()
+  }
+}
+
+extension OutputBatch {
+  var isFull: Bool { CommitPolicy.isFull(entries: entries.count, bytes: bytes.count) }
+}
+
+extension LogRecord {
+  var traceparentOrEmpty: UnsafeBufferPointer<UInt8> {
+    unsafe traceparent ?? UnsafeBufferPointer(start: nil, count: 0)
+  }
+}
+
+extension JournalRecord {
+  /// Appends it to the outputs of a transaction, for the journal's partition of the same number.
+  func append(to outputs: inout OutputBatch, partition: Int32) {
+    let start = outputs.bytes.count
+    encode(into: &outputs.bytes)
+    outputs.entries.append(
+      OutputBatch.Entry(
+        topic: .journal, partition: partition, keyStart: 0, keyCount: -1, valueStart: Int32(start),
+        valueCount: Int32(outputs.bytes.count - start), headersStart: 0, headersCount: 0))
+  }
+}

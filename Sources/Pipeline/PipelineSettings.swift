@@ -1,0 +1,65 @@
+import Scoring
+
+/// The names of the topics, as configured; the internal ones follow from the application's id.
+public struct TopicNames: Equatable, Sendable {
+  public var borrowerEvents = "borrower-events"
+  public var industryIndicators = "industry-indicators"
+  public var alerts = "risk-alerts"
+  public var leads = "leads"
+  public var scores = "scores"
+  public var repaymentForecasts = "repayment-forecasts"
+  public var deadLetters = "dead-letters"
+
+  public init() {}
+}
+
+/// What the loop is run with. Everything here is checked by the configuration before.
+public struct PipelineSettings: Sendable {
+  /// Consumer group, prefix of transactional ids and internal topics.
+  public var applicationID = "lendpulse"
+  /// Unique for each process and the same after a restart: two processes with one id fence each other.
+  public var instanceID = "local"
+  public var topics = TopicNames()
+  /// Threads that score; each has its own consumer, producer and partitions. At least 1.
+  public var workers = 1
+  /// The longest that a scored record waits for its commit while the input flows.
+  public var commitIntervalMilliseconds: Int64 = 100
+  public var checkpointIntervalMilliseconds: Int64 = 30_000
+  /// Changed state that starts a checkpoint before its interval is over.
+  public var checkpointChangedBytes = 64 << 20
+  /// Wall-clock silence after which a partition's watermark moves on; 0: never.
+  public var idleAfterMilliseconds: Int64 = 60_000
+  /// `lendpulse_event_seconds` and the status view are brought up to date this often.
+  public var statusIntervalMilliseconds: Int64 = 250
+  public var engine = EngineConfiguration()
+
+  public init() {}
+
+  public var stateTopic: String { applicationID + "-state" }
+  public var journalTopic: String { applicationID + "-journal" }
+  public var controlTopic: String { applicationID + "-control" }
+  public var platformDailyTopic: String { applicationID + "-platform-daily" }
+
+  /// The configured name of an output.
+  public func name(of topic: OutputTopic) -> String {
+    switch topic {
+    case .scores: topics.scores
+    case .alerts: topics.alerts
+    case .leads: topics.leads
+    case .repaymentForecasts: topics.repaymentForecasts
+    case .deadLetters: topics.deadLetters
+    case .state: stateTopic
+    case .journal: journalTopic
+    case .platformDaily: platformDailyTopic
+    }
+  }
+
+  /// The configured name of a log that recovery reads.
+  public func name(of log: SourceLog) -> String {
+    switch log {
+    case .input: topics.borrowerEvents
+    case .state: stateTopic
+    case .journal: journalTopic
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import Borrowers
+
+/// Where a partition stands: all input before `inputOffset` and all journal before `journalOffset` is applied, and
+/// `steps` steps were done since the last record was applied, the last journal entry taken or the watermark moved by the
+/// record at `inputOffset`, whichever came last.
+///
+/// An offset alone cannot say where a transaction ended between two timers. The rest travels as the metadata of the
+/// committed offset, in the transaction itself.
+public struct Position: Equatable, Sendable {
+  public var inputOffset: Int64
+  public var journalOffset: Int64
+  public var steps: Int64
+  public var watermark: EventTime
+
+  public init(inputOffset: Int64, journalOffset: Int64, steps: Int64, watermark: EventTime) {
+    self.inputOffset = inputOffset
+    self.journalOffset = journalOffset
+    self.steps = steps
+    self.watermark = watermark
+  }
+
+  /// `v1;journal;steps;watermark`, decimal; the input offset is the committed offset itself.
+  public var metadata: String { "v1;\(journalOffset);\(steps);\(watermark.milliseconds)" }
+
+  /// Nil when the metadata is not of this form: the offset was committed by something else.
+  public init?(inputOffset: Int64, metadata: String) {
+    let parts = metadata.split(separator: ";", omittingEmptySubsequences: false)
+    guard parts.count == 4, parts[0] == "v1", let journal = Int64(parts[1]), let steps = Int64(parts[2]),
+      let watermark = Int64(parts[3]), journal >= 0, steps >= 0
+    else { return nil }
+    self.init(
+      inputOffset: inputOffset, journalOffset: journal, steps: steps,
+      watermark: EventTime(milliseconds: watermark))
+  }
+}

@@ -1,0 +1,76 @@
+import Borrowers
+import Scoring
+
+/// What a worker counts, beyond what its engines count.
+struct WorkerReport {
+  var totals = PipelineTotals()
+  /// Alerts and leads of committed transactions.
+  var view = PipelineStatus()
+  var publishedAt = Int64.min
+
+  mutating func noteScored(_ count: Int, nanoseconds: Int64) {
+    totals.scoringLatency.add(seconds: Double(nanoseconds) / 1e9 / Double(count), count: count)
+  }
+
+  mutating func noteRestore(_ summary: RestoreSummary) {
+    totals.restores += 1
+    totals.restoreSeconds += Double(summary.milliseconds) / 1e3
+  }
+
+  /// An engine goes; what it counted stays.
+  mutating func noteForgotten(_ runner: PartitionRunner) { Self.add(runner, to: &totals) }
+
+  static func add(_ runner: PartitionRunner, to totals: inout PipelineTotals) {
+    totals.add(runner.engine.counters)
+    for code in totals.deadLetters.indices { totals.deadLetters[code] += runner.deadLetters[code] }
+  }
+}
+
+extension Worker {
+  func publishStatus(at now: Int64) {
+    guard now >= status.publishedAt + settings.statusIntervalMilliseconds * 1_000_000 || status.publishedAt == .min
+    else { return }
+    status.publishedAt = now == .max ? .max / 2 : now
+    var published = status.view
+    published.totals = status.totals
+    for runner in runners.values { WorkerReport.add(runner, to: &published.totals) }
+    for partition in state.ownedPartitions {
+      var one = PartitionStatus(partition: partition)
+      one.worker = index
+      one.phase = Self.phase(state.phase(partition))
+      one.problem = problems[partition] ?? ""
+      if let runner = runners[partition] {
+        one.offset = runner.inputOffset
+        one.watermark = runner.engine.watermark
+        one.borrowers = runner.engine.borrowers
+        one.stateBytes = runner.engine.stateBytes
+        one.lag = consumer.knownEnd(partition).map { max(0, $0 - runner.inputOffset) }
+      }
+      published.partitions.append(one)
+    }
+    board.publish(published)
+  }
+
+  private static func phase(_ phase: WorkerState.Phase?) -> PartitionStatus.Phase {
+    switch phase {
+    case .restoring: .restoring
+    case .live: .live
+    case .revoking: .revoking
+    case .stopped: .stopped
+    case .waiting, nil: .waiting
+    }
+  }
+}
+
+extension WorkerState {
+  var ownedPartitions: [Int32] { partitions.keys.sorted() }
+}
+
+extension DecisionSettings {
+  /// `file:<hash>`: names settings of a file by their content in the journal.
+  public var fileControlID: String {
+    var bytes = ByteBuffer()
+    JournalEntry.settings(self, controlID: "").encode(into: &bytes)
+    return "file:" + String(decoding: unsafe Murmur.hash128(bytes.bytes).hexadecimal, as: UTF8.self)
+  }
+}
