@@ -1,16 +1,4 @@
-import Borrowers
 import Features
-
-/// Why a model folder could not be used; `description` is one line that names the file and the mend.
-public struct ModelError: Error, CustomStringConvertible, Sendable {
-  public var file: String
-  public var problem: String
-  public var description: String { "\(file): \(problem)" }
-  public init(file: String, problem: String) {
-    self.file = file
-    self.problem = problem
-  }
-}
 
 /// The contribution of one feature to a score, in the score's own unit.
 public struct Contribution: Sendable {
@@ -18,26 +6,12 @@ public struct Contribution: Sendable {
   public var feature: Int
   public var value: Float
   public var contribution: Double
-}
 
-public struct OverduePrediction: Sendable {
-  /// The fused score before calibration.
-  public var fused: Double
-  /// Calibrated, within 0...1.
-  public var probability: Double
-}
-
-public struct DemandPrediction: Sendable {
-  public var borrowingProbability: Double
-  /// The conditional mean, in money, with its 80 % interval.
-  public var amount: Double
-  public var lower: Double
-  public var upper: Double
-}
-
-/// Working memory of one thread for predictions: activations, SHAP paths.
-public struct ModelWorkspace: ~Copyable {
-  public init() { fatalError("interface") }
+  public init(feature: Int, value: Float, contribution: Double) {
+    self.feature = feature
+    self.value = value
+    self.contribution = contribution
+  }
 }
 
 /// The models that serve, loaded once and shared by all workers. A model that is not in the folder is nil.
@@ -50,37 +24,80 @@ public final class ModelSet: Sendable {
   /// Hex SHA-256 over the manifests: what a journal names.
   public let digest: String
 
-  public static func load(directory: String) throws(ModelError) -> ModelSet { fatalError("interface") }
+  /// The champions of a models folder. Throws when it holds none, or when one of them cannot be used.
+  public static func load(directory: String) throws(ModelError) -> ModelSet {
+    try load(directory: directory, catalogue: .current)
+  }
 
-  init() { fatalError("interface") }
+  /// The set that a journal names: `version` says which folders, `digest` that they are what they were.
+  public static func load(directory: String, version: String, digest: String) throws(ModelError) -> ModelSet {
+    try load(directory: directory, version: version, digest: digest, catalogue: .current)
+  }
+
+  package static func load(directory: String, catalogue: Catalogue) throws(ModelError) -> ModelSet {
+    var versions: [LoadedVersion] = []
+    for kind in servingKinds {
+      guard let version = try ModelFolder.champion(directory: directory, kind: kind) else { continue }
+      versions.append(try ModelFolder.read(directory: directory, kind: kind, version: version, catalogue: catalogue))
+    }
+    guard !versions.isEmpty else {
+      throw ModelError(
+        file: directory,
+        problem: "holds no model (no overdue/champion, demand/champion or utilization/champion); "
+          + "name a models folder or make one with `lendpulse train all`")
+    }
+    return try ModelSet(versions, catalogue)
+  }
+
+  package static func load(
+    directory: String, version: String, digest: String, catalogue: Catalogue
+  ) throws(ModelError) -> ModelSet {
+    var versions: [LoadedVersion] = []
+    for name in version.split(separator: "+").map(String.init) {
+      guard let kind = servingKinds.first(where: { name.hasPrefix($0.rawValue + "-") }) else {
+        throw ModelError(file: directory, problem: "\(name) is not the version of a model; the journal names it")
+      }
+      versions.append(try ModelFolder.read(directory: directory, kind: kind, version: name, catalogue: catalogue))
+    }
+    let set = try ModelSet(versions, catalogue)
+    guard set.digest == digest else {
+      throw ModelError(
+        file: directory,
+        problem: "\(version) has digest \(set.digest), the journal wants \(digest); restore the models it decided with")
+    }
+    return set
+  }
+
+  /// Repayment is forecast for platforms, not scored for borrowers.
+  private static let servingKinds: [ModelKind] = [.overdue, .demand, .utilization]
+
+  init(_ versions: [LoadedVersion], _ catalogue: Catalogue) throws(ModelError) {
+    var overdue: OverdueModel?
+    var demand: DemandModel?
+    var utilization: UtilizationModel?
+    for version in versions {
+      switch version.manifest.kind {
+      case .overdue: overdue = try OverdueModel(version, catalogue)
+      case .demand: demand = try DemandModel(version, catalogue)
+      case .utilization: utilization = try UtilizationModel(version, catalogue)
+      case .repayment: break
+      }
+    }
+    self.overdue = overdue
+    self.demand = demand
+    self.utilization = utilization
+    version = versions.map(\.manifest.version).joined(separator: "+")
+    digest = SHA256.hex(of: Array(versions.map { $0.manifest.kind.rawValue + " " + $0.digest + "\n" }.joined().utf8))
+  }
 }
 
-public struct OverdueModel: Sendable {
-  public var version: String { fatalError("interface") }
-  public func predict(_ input: borrowing ModelInput, _ workspace: inout ModelWorkspace) -> OverduePrediction {
-    fatalError("interface")
+/// The features a model must have been made for.
+package struct Catalogue: Sendable {
+  package var count: Int
+  package var hash: String
+  package init(count: Int, hash: String) {
+    self.count = count
+    self.hash = hash
   }
-  /// Exact contributions to the fused score before calibration, against the reference in the manifest.
-  public func explain(
-    _ input: borrowing ModelInput, _ workspace: inout ModelWorkspace, into contributions: inout [Contribution]
-  ) { fatalError("interface") }
-}
-
-public struct DemandModel: Sendable {
-  public var version: String { fatalError("interface") }
-  public func predict(_ input: borrowing ModelInput, _ workspace: inout ModelWorkspace) -> DemandPrediction {
-    fatalError("interface")
-  }
-}
-
-public struct UtilizationModel: Sendable {
-  public var version: String { fatalError("interface") }
-  /// `balance` or `cumulative`.
-  public var target: String { fatalError("interface") }
-  public func predict(_ input: borrowing ModelInput, _ workspace: inout ModelWorkspace) -> Double {
-    fatalError("interface")
-  }
-  public func explain(
-    _ input: borrowing ModelInput, _ workspace: inout ModelWorkspace, into contributions: inout [Contribution]
-  ) { fatalError("interface") }
+  package static var current: Catalogue { Catalogue(count: FeatureCatalogue.count, hash: FeatureCatalogue.hash) }
 }
