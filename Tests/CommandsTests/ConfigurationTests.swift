@@ -197,7 +197,7 @@ import Testing
       "kafka:\n  properties:\n    group.id: hunter2\n    isolation.level: hunter2\n    sasl.password: [hunter2]\n",
       settings: ["kafka.properties.acks=hunter2"])
     #expect(found.count == 4)
-    #expect(found[0] == "lendpulse.yaml:3: kafka.properties.group.id: cannot be set here: set application_id")
+    #expect(found[0] == "lendpulse.yaml:3: kafka.properties.group.id: cannot be set: it is application_id")
     #expect(found.allSatisfy { !$0.contains("hunter2") })
     #expect(!"\(KafkaProperty(name: "sasl.password", value: "hunter2"))".contains("hunter2"))
   }

@@ -1,46 +1,11 @@
 // The keys whose values are lists or mappings.
 
-import Pipeline
+import Kafka
 import Scoring
 
 /// `kafka.properties`: any librdkafka property but those that exactly-once, or lendpulse's own names, depend on.
 enum KafkaProperties {
   static let path = "kafka.properties"
-
-  /// Set by lendpulse itself; what to do instead.
-  static let refused: [String: String] = [
-    "bootstrap.servers": "set kafka.bootstrap_servers",
-    "metadata.broker.list": "set kafka.bootstrap_servers",
-    "group.id": "set application_id",
-    "group.instance.id": ofExactlyOnce,
-    "group.protocol": ofExactlyOnce,
-    "client.id": "lendpulse names its clients itself",
-    "transactional.id": "set application_id and instance_id",
-    "transaction.timeout.ms": ofExactlyOnce,
-    "session.timeout.ms": ofExactlyOnce,
-    "enable.idempotence": ofExactlyOnce,
-    "enable.gapless.guarantee": ofExactlyOnce,
-    "acks": ofExactlyOnce,
-    "request.required.acks": ofExactlyOnce,
-    "max.in.flight": ofExactlyOnce,
-    "max.in.flight.requests.per.connection": ofExactlyOnce,
-    "isolation.level": ofExactlyOnce,
-    "enable.auto.commit": ofExactlyOnce,
-    "auto.commit.enable": ofExactlyOnce,
-    "enable.auto.offset.store": ofExactlyOnce,
-    "auto.offset.reset": ofExactlyOnce,
-    "offset.store.method": ofExactlyOnce,
-    "partition.assignment.strategy": ofExactlyOnce,
-    "partitioner": "the place of a borrower's records depends on it",
-    "enable.partition.eof": ofExactlyOnce,
-    "message.timeout.ms": ofExactlyOnce,
-    "delivery.timeout.ms": ofExactlyOnce,
-    "retries": ofExactlyOnce,
-    "message.send.max.retries": ofExactlyOnce,
-    "plugin.library.paths": "lendpulse loads no plug-ins",
-    "test.mock.num.brokers": "lendpulse demo has a broker of its own",
-  ]
-  private static let ofExactlyOnce = "exactly-once depends on it"
 
   static func read(_ value: inout ConfigurationValue) -> [KafkaProperty]? {
     if value.node.isNull { return [] }
@@ -57,8 +22,8 @@ enum KafkaProperties {
 
   /// One property; never tells its value.
   static func readProperty(_ name: String, _ value: inout ConfigurationValue) -> KafkaProperty? {
-    if let instead = refused[name] {
-      value.refuse("cannot be set here: \(instead)")
+    if let reason = KafkaSettings.refusal(of: name) {
+      value.refuse("cannot be set: \(reason)")
       return nil
     }
     guard case .scalar(let text, _) = value.node.content else {
