@@ -64,7 +64,9 @@ let package = Package(
 
     .executableTarget(
       name: "Benchmarks",
-      dependencies: ["Borrowers", "Features", "Models", "Scoring", "Pipeline", "Kafka", "Simulation"],
+      dependencies: [
+        "Borrowers", "Features", "Models", "Scoring", "Pipeline", "Kafka", "Simulation", "TestSupport", "CRdKafka",
+      ],
       path: "Benchmarks", swiftSettings: settings),
 
     tests("Borrowers", ["Borrowers"]),
@@ -79,8 +81,9 @@ let package = Package(
     tests("StatusPage", ["StatusPage"]),
     tests("Commands", ["Borrowers", "Scoring", "Pipeline", "Commands"]),
     // Starting programs, temporary directories: what tests of whole programs share.
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+    .target(
+      name: "TestSupport", dependencies: ["CRdKafka"], path: "Tests/TestSupport", swiftSettings: settings),
     tests("House", ["TestSupport"]),
-    tests("Integration", ["Borrowers", "Kafka", "CRdKafka", "TestSupport"]),
+    tests("Integration", ["TestSupport"]),
   ]
 )

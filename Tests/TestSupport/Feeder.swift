@@ -2,26 +2,33 @@ import CRdKafka
 import Foundation
 
 /// One record to write: as a lender's system would.
-struct FeedRecord: Sendable {
-  var key: [UInt8]?
+public struct FeedRecord: Sendable {
+  public var key: [UInt8]?
   /// nil: a tombstone.
-  var value: [UInt8]?
+  public var value: [UInt8]?
   /// Milliseconds since 1970; the record's Kafka timestamp.
-  var timestamp: Int64
+  public var timestamp: Int64
   /// -1: where Kafka's default partitioner puts the key.
-  var partition: Int32 = -1
+  public var partition: Int32
+
+  public init(key: [UInt8]?, value: [UInt8]?, timestamp: Int64, partition: Int32 = -1) {
+    self.key = key
+    self.value = value
+    self.timestamp = timestamp
+    self.partition = partition
+  }
 }
 
 /// Writes records in order by an idempotent producer, with timestamps of their own.
-@safe final class Feeder {
-  struct Failed: Error, CustomStringConvertible { var description: String }
+@safe public final class Feeder {
+  public struct Failed: Error, CustomStringConvertible { public var description: String }
 
   private let handle: OpaquePointer
 
-  init(brokers: String) throws {
+  public init(brokers: String) throws {
     let configuration = unsafe rd_kafka_conf_new()
     let properties = [
-      "bootstrap.servers": brokers, "enable.idempotence": "true", "partitioner": "murmur2", "linger.ms": "20",
+      "bootstrap.servers": brokers, "enable.idempotence": "true", "partitioner": "murmur2", "linger.ms": "2",
       "message.max.bytes": "4000000", "queue.buffering.max.messages": "1000000",
     ]
     var reason = [CChar](repeating: 0, count: 512)
@@ -43,15 +50,21 @@ struct FeedRecord: Sendable {
   }
 
   /// Returns when the broker has them all.
-  func write(_ records: [FeedRecord], to topic: String) throws {
+  public func write(_ records: [FeedRecord], to topic: String) throws {
+    try enqueue(records, to: topic)
+    guard unsafe rd_kafka_flush(handle, 60_000) == RD_KAFKA_RESP_ERR_NO_ERROR else {
+      throw Failed(description: "\(unsafe rd_kafka_outq_len(handle)) records were not written within 60 s")
+    }
+  }
+
+  /// Hands the records over; they are on their way when it returns.
+  public func enqueue(_ records: [FeedRecord], to topic: String) throws {
     guard let topicHandle = unsafe rd_kafka_topic_new(handle, topic, nil) else {
       throw Failed(description: "no handle of topic \(topic)")
     }
     defer { unsafe rd_kafka_topic_destroy(topicHandle) }
     for record in records { try unsafe produce(record, topicHandle) }
-    guard unsafe rd_kafka_flush(handle, 60_000) == RD_KAFKA_RESP_ERR_NO_ERROR else {
-      throw Failed(description: "\(unsafe rd_kafka_outq_len(handle)) records were not written within 60 s")
-    }
+    unsafe rd_kafka_poll(handle, 0)
   }
 
   private func produce(_ record: FeedRecord, _ topic: OpaquePointer) throws {
