@@ -11,12 +11,12 @@ extension CommandDefinition {
       ("lendpulse features --json", "the same for a program"),
     ]
   ) { arguments throws(CommandFailure) in
-    try StandardStreams.print(arguments.has("--json") ? FeatureListing.json : FeatureListing.table)
+    try StandardStreams.print(arguments.has("--json") ? FeatureCatalogue.json() : FeatureListing.table)
     return .done
   }
 }
 
-/// The catalogue as text and as JSON.
+/// The catalogue as text.
 enum FeatureListing {
   static var table: String {
     let header = ["NAME", "WINDOW", "UNIT", "MEANING"]
@@ -27,18 +27,5 @@ enum FeatureListing {
       ]
     }
     return TextTable.render([header] + rows)
-  }
-
-  static var json: String {
-    var text = "{\"hash\":\(JSONText.quoted(FeatureCatalogue.hash)),\"features\":[\n"
-    text += FeatureCatalogue.all.map { feature in
-      let fields = [
-        ("name", feature.name), ("window", feature.window), ("unit", feature.unit), ("meaning", feature.meaning),
-        ("reason_code", feature.reasonCode),
-      ]
-      let texts = fields.map { "\(JSONText.quoted($0.0)):\(JSONText.quoted($0.1))" }
-      return "{\(texts.joined(separator: ",")),\"protected\":\(feature.isProtected)}"
-    }.joined(separator: ",\n")
-    return text + "\n]}\n"
   }
 }
