@@ -17,7 +17,7 @@ public final class KafkaBroker: Broker {
   public var deadLetterBytesMax: Int { topicBytesMax.withLock { $0 } }
 
   public func prepare() throws(BrokerError) -> Int {
-    let administration = try TopicAdministration(settings: settings, pipeline: pipeline, log: log)
+    let administration = try TopicAdministration(settings: settings, pipeline: pipeline)
     let prepared = try administration.prepare()
     topicBytesMax.withLock { $0 = prepared.deadLetterBytesMax }
     return prepared.partitions

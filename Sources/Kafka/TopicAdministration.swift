@@ -13,12 +13,13 @@ import Pipeline
   private let inputName: String
   private let indicatorsName: String
 
-  public init(settings: KafkaSettings, pipeline: PipelineSettings, log: any EventLog) throws(BrokerError) {
+  public init(settings: KafkaSettings, pipeline: PipelineSettings) throws(BrokerError) {
     self.settings = settings
     plans = TopicPlan.all(pipeline)
     inputName = pipeline.topics.borrowerEvents
     indicatorsName = pipeline.topics.industryIndicators
-    context = ClientContext(log: log)
+    // What goes wrong is thrown, as one line.
+    context = ClientContext(log: SilentLog())
     var configuration = try ClientConfiguration(
       settings, clientID: "\(pipeline.applicationID)-administration", context: context)
     configuration.onError()

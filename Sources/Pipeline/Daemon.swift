@@ -4,7 +4,7 @@ import Synchronization
 
 /// The whole pipeline of a process: its workers, each with threads of its own.
 ///
-///     let daemon = Daemon(settings: settings, broker: broker, models: models, log: log, sha256: digest)
+///     let daemon = Daemon(settings: settings, broker: broker, models: models, log: log)
 ///     try daemon.start()
 ///     ... daemon.status ...
 ///     daemon.stop(waitMilliseconds: 5_000)
@@ -16,23 +16,20 @@ public final class Daemon: Sendable {
   private let models: ModelSet
   private let log: any EventLog
   private let clock: any Clock
-  private let sha256: @Sendable ([UInt8]) -> String
   private let boards: [StatusBoard]
   private let isStopRequested = Atomic(false)
   private let ended = Mailbox<BrokerError?>()
   private let outcome = Mutex<(endedWorkers: Int, error: BrokerError?)>((0, nil))
 
-  /// `sha256` gives the hexadecimal digest for the header of a dead letter that is too large to carry its value.
   public init(
     settings: PipelineSettings, broker: any Broker, models: ModelSet, log: any EventLog,
-    clock: any Clock = SystemClock(), sha256: @escaping @Sendable ([UInt8]) -> String
+    clock: any Clock = SystemClock()
   ) {
     self.settings = settings
     self.broker = broker
     self.models = models
     self.log = log
     self.clock = clock
-    self.sha256 = sha256
     boards = (0..<max(1, settings.workers)).map { _ in StatusBoard() }
   }
 
@@ -41,8 +38,7 @@ public final class Daemon: Sendable {
   public func start() throws(BrokerError) {
     let partitions = try broker.prepare()
     let context = WorkerContext(
-      settings: settings, broker: broker, models: models, log: log, clock: clock, partitionCount: partitions,
-      sha256: sha256)
+      settings: settings, broker: broker, models: models, log: log, clock: clock, partitionCount: partitions)
     for index in boards.indices {
       startThread { [self] in
         let error = runWorker(index, context)

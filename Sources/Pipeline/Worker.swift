@@ -13,14 +13,13 @@ struct WorkerContext: Sendable {
   var log: any EventLog
   var clock: any Clock
   var partitionCount: Int
-  var sha256: @Sendable ([UInt8]) -> String
   /// Committing and restoring happen within the loop's thread: for tests that go step by step.
   var isInline = false
 
   func makeDecoding() -> RecordDecoding {
     RecordDecoding(
       inputTopic: settings.topics.borrowerEvents, partitions: partitionCount,
-      deadLetterBytesMax: broker.deadLetterBytesMax, sha256: sha256)
+      deadLetterBytesMax: broker.deadLetterBytesMax)
   }
 }
 
