@@ -106,9 +106,18 @@ import Synchronization
   // MARK: Partitions
 
   func accept(_ partitions: [Int32]) throws(BrokerError) {
-    // From the end, which needs no committed offset and is always there. What comes before `begin` is dropped by the
-    // loop: to pause and resume loses start offsets in some versions, and seeking alone does not.
-    let list = PartitionList(topic: topic, partitions: partitions, offset: Int64(RD_KAFKA_OFFSET_END))
+    // From the end, as a number. Not as the logical offset: a seek while that is being looked up is undone when the
+    // answer comes (the library then looks it up again). Nor paused: to pause and resume loses start offsets in some
+    // versions. What comes before `begin` is dropped by the loop.
+    let list = PartitionList(topic: topic, partitions: partitions)
+    for (index, partition) in partitions.enumerated() {
+      var (low, high): (Int64, Int64) = (-1, -1)
+      let failure = unsafe rd_kafka_query_watermark_offsets(client, topic, partition, &low, &high, 2_000)
+      guard failure == RD_KAFKA_RESP_ERR_NO_ERROR else {
+        throw KafkaFailure.make(failure, doing: "find the end of \(topic)[\(partition)]")
+      }
+      unsafe list.list.pointee.elems[index].offset = max(0, high)
+    }
     if let error = unsafe KafkaFailure.take(rd_kafka_incremental_assign(client, list.list), doing: "assign") {
       throw error
     }

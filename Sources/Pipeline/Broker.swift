@@ -61,7 +61,8 @@ public protocol InputConsumer: AnyObject {
   func poll(into records: inout [LogRecord], limit: Int, waitMilliseconds: Int)
   /// What happened since the last call.
   func takeNotices() -> [ConsumerNotice]
-  /// Takes partitions, and fetches nothing of them until `begin`.
+  /// Takes partitions; what comes of them before `begin` is to be dropped. Throws a retriable error, and takes nothing,
+  /// while the broker does not answer.
   func accept(_ partitions: [Int32]) throws(BrokerError)
   func release(_ partitions: [Int32]) throws(BrokerError)
   /// Fetches an accepted partition from `offset` on. Throws a retriable error where it is not ready for that yet.

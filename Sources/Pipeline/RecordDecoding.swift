@@ -10,14 +10,20 @@ public struct RecordDecoding: ~Copyable {
   private let partitions: Int
   /// The largest record that the dead-letter topic takes, in bytes.
   private let deadLetterBytesMax: Int
+  private let sha256: @Sendable ([UInt8]) -> String
 
   /// Room for the headers and the record's own frame beside key and value.
   private static let frameBytes = 1_024
 
-  public init(inputTopic: String, partitions: Int, deadLetterBytesMax: Int) {
+  /// `sha256` gives the hexadecimal digest of a value that is too large for the dead-letter topic.
+  public init(
+    inputTopic: String, partitions: Int, deadLetterBytesMax: Int,
+    sha256: @escaping @Sendable ([UInt8]) -> String = { SHA256.hex(of: $0) }
+  ) {
     self.inputTopic = Array(inputTopic.utf8)
     self.partitions = partitions
     self.deadLetterBytesMax = deadLetterBytesMax
+    self.sha256 = sha256
   }
 
   /// Fills `event`, or returns why the record cannot be taken.
@@ -57,7 +63,7 @@ public struct RecordDecoding: ~Copyable {
     appendHeader("lendpulse.source.offset", Array("\(record.offset)".utf8), &outputs.bytes)
     appendHeader("lendpulse.source.timestamp", Array("\(record.timestamp.milliseconds)".utf8), &outputs.bytes)
     if isTooLarge, let value = unsafe record.value {
-      appendHeader("lendpulse.value.sha256", Array(SHA256.hex(of: unsafe Array(value)).utf8), &outputs.bytes)
+      appendHeader("lendpulse.value.sha256", Array(sha256(unsafe Array(value)).utf8), &outputs.bytes)
     }
     entry.headersCount = Int32(outputs.bytes.count) - entry.headersStart
     outputs.entries.append(entry)

@@ -93,7 +93,9 @@ extension Worker {
 
   private func perform(_ action: WorkerAction) {
     switch action {
-    case .accept(let partitions): answer { () throws(BrokerError) in try consumer.accept(partitions) }
+    case .accept(let partitions):
+      unaccepted = (unaccepted ?? []) + partitions
+      acceptAssigned()
     case .release(let partitions): answer { () throws(BrokerError) in try consumer.release(partitions) }
     case .restore(let partition, let epoch, let milliseconds):
       if milliseconds == 0 { context.log.record(.restoreStarted(worker: index, partition: partition)) }
@@ -210,8 +212,20 @@ extension Worker {
 
   // MARK: Beginning and ending
 
+  /// An assignment is answered; while the broker is away, again and again.
+  func acceptAssigned() {
+    guard let partitions = unaccepted else { return }
+    do throws(BrokerError) {
+      try consumer.accept(partitions)
+      unaccepted = nil
+    } catch {
+      if error.kind != .retriable { perform(state.handle(.consumerFailed(error))) }
+    }
+  }
+
   /// Restored partitions are fetched from where they stand, as soon as the consumer is ready for that.
   func startRestored() {
+    guard unaccepted == nil else { return }
     for partition in starting.sorted() {
       guard let runner = runners[partition] else { continue }
       do throws(BrokerError) {

@@ -38,6 +38,8 @@ final class Worker {
 
   var state = WorkerState()
   var runners: [Int32: PartitionRunner] = [:]
+  /// Assigned, and not accepted yet.
+  var unaccepted: [Int32]?
   /// Restored, and waiting to be fetched from where they stand.
   var starting: Set<Int32> = []
   /// Settings and models of the configuration are still to be compared with those in force.
@@ -86,6 +88,7 @@ final class Worker {
     takeAnswers(waitMilliseconds: 0)
     if isStopRequested { perform(state.handle(.stopRequested)) }
     guard endedWith == nil else { return false }
+    acceptAssigned()
     startRestored()
     adoptConfiguration()
     finishSteps()
@@ -110,8 +113,10 @@ final class Worker {
     return endedWith ?? nil
   }
 
-  /// While a restored partition cannot be fetched yet, or a transaction is to be handed over again, turns are short.
-  private var idleWait: Int { starting.isEmpty && republishAt == nil ? Self.idleWaitMilliseconds : 5 }
+  /// While an assigned or a restored partition cannot be fetched yet, or a transaction is to be handed over again, turns are short.
+  private var idleWait: Int {
+    starting.isEmpty && republishAt == nil && unaccepted == nil ? Self.idleWaitMilliseconds : 5
+  }
 
   // MARK: Input
 
