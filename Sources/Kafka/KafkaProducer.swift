@@ -136,7 +136,9 @@ import Scoring
     }
     if entry.topic == .journal {
       // Told apart from all others in the delivery report: its offset is part of the position.
-      unsafe add(RD_KAFKA_VTYPE_OPAQUE) { unsafe $0.u.ptr = UnsafeMutableRawPointer(bitPattern: Int(entry.partition) + 1) }
+      unsafe add(RD_KAFKA_VTYPE_OPAQUE) {
+        unsafe $0.u.ptr = UnsafeMutableRawPointer(bitPattern: Int(entry.partition) + 1)
+      }
     }
     if let schema = entry.topic.schema, entry.valueCount >= 0 {
       addHeader("content-type", format.contentType, &count)

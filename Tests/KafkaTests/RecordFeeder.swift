@@ -59,7 +59,8 @@ final class TestCluster {
 }
 
 /// librdkafka blocks: a test that calls it runs on a thread of its own, or it would starve the others.
-func onThread<Success>(_ body: @escaping @Sendable () throws -> Success) async throws -> Success where Success: Sendable {
+func onThread<Success>(_ body: @escaping @Sendable () throws -> Success) async throws -> Success
+where Success: Sendable {
   try await withCheckedThrowingContinuation { continuation in
     let box = unsafe Unmanaged.passRetained(Job { continuation.resume(with: Result(catching: body)) }).toOpaque()
     var thread = pthread_t()

@@ -72,7 +72,7 @@ private struct DaemonRun {
       log.record(.outputOff(output: missing.outputs, reason: "no \(missing.kind) model is there"))
     }
     let broker = KafkaBroker(settings: kafka, pipeline: settings, log: log)
-    let daemon = Daemon(settings: settings, broker: broker, models: models, log: log, sha256: sha256Hexadecimal)
+    let daemon = Daemon(settings: settings, broker: broker, models: models, log: log)
     Interruption.watch { daemon.requestStop() }
     do throws(BrokerError) {
       try daemon.start()

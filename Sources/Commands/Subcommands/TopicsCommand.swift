@@ -34,7 +34,7 @@ private func reportOnTopics(_ arguments: ParsedArguments) throws(CommandFailure)
   // Topics do not depend on which instance asks.
   let pipeline = PipelineSettings(configuration, instanceID: "administration")
   do throws(BrokerError) {
-    let administration = try TopicAdministration(settings: settings, pipeline: pipeline, log: SilentLog())
+    let administration = try TopicAdministration(settings: settings, pipeline: pipeline)
     if arguments.choice == "create" {
       let made = try administration.create()
       return (made.isEmpty ? ["all topics are there"] : made.map { "made \($0)" }, true)
