@@ -53,7 +53,7 @@ let package = Package(
     library("Pipeline", ["Borrowers", "Features", "Models", "Scoring"]),
     library("Kafka", ["Borrowers", "Scoring", "Pipeline", "CRdKafka"]),
     library("Simulation", ["Borrowers"]),
-    library("StatusPage", ["Pipeline", "CMicroHTTPD"]),
+    library("StatusPage", ["Borrowers", "Scoring", "Pipeline", "CMicroHTTPD"]),
     library(
       "Commands",
       [
@@ -78,7 +78,7 @@ let package = Package(
     tests("Pipeline", ["Borrowers", "Features", "Models", "Scoring", "Pipeline"]),
     tests("Kafka", ["Borrowers", "Scoring", "Pipeline", "Kafka", "CRdKafka"]),
     tests("Simulation", ["Borrowers", "Simulation"]),
-    tests("StatusPage", ["StatusPage"]),
+    tests("StatusPage", ["Borrowers", "Pipeline", "StatusPage"]),
     tests("Commands", ["Borrowers", "Scoring", "Pipeline", "Commands"]),
     // Starting programs, temporary directories: what tests of whole programs share.
     .target(

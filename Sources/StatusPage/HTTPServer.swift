@@ -7,6 +7,11 @@ public struct HTTPRequest: Sendable {
   public var method: String
   /// Without the query.
   public var path: String
+
+  public init(method: String, path: String) {
+    self.method = method
+    self.path = path
+  }
 }
 
 public struct HTTPResponse: Sendable {
