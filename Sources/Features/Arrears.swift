@@ -44,6 +44,7 @@ struct Arrears: ~Copyable {
   static let countMax = 512
   /// A century: more days are counted as that.
   static let daysMax = 36_500
+  private static let minute: Int64 = 60_000
 
   private(set) var amounts = FixedList<OpenAmount>(capacity: countMax + 1)
   /// The most days a loan was ever past due when it was missed or settled.
@@ -176,8 +177,9 @@ struct Arrears: ~Copyable {
 
   // MARK: Coding
 
-  // One amount: a byte (1 missed, 2 fired, 4 of a platform, 8 amount unknown, 16 the same loan as the one before), the
-  // platform, the due time, the time it was announced, the amount, and then the days or the event's id, and the loan.
+  // One amount: a byte (1 missed; 2 fired; 4 of a platform; 8 of a missed one that the amount is unknown, of a due that its
+  // time is a whole minute; 16 the same loan as the one before; the platform's index in the upper 3 bits, 7 standing for
+  // a byte that follows), the time it was announced, days past due or due time and event id, the amount, the loan.
   static let encodedMax = 2 + 10 + 10 + 10 + 5 + 65 + 65
 
   func encode(_ writer: inout StateWriter, borrowerTime: Int64) {
@@ -188,15 +190,18 @@ struct Arrears: ~Copyable {
       let amount = amounts[index]
       let isSame = index > 0 && Arrears.isSameLoan(amount, amounts[index - 1])
       let isUnknown = amount.remaining.isNaN
+      let isMinute = !amount.isMissed && amount.dueAt % Arrears.minute == 0
       writer.byte(
-        (amount.isMissed ? 1 : 0) | (amount.isFired ? 2 : 0) | (amount.isOfPlatform ? 4 : 0) | (isUnknown ? 8 : 0)
-          | (isSame ? 16 : 0))
-      writer.byte(amount.platform)
+        (amount.isMissed ? 1 : 0) | (amount.isFired ? 2 : 0) | (amount.isOfPlatform ? 4 : 0)
+          | (isUnknown || isMinute ? 8 : 0) | (isSame ? 16 : 0) | min(amount.platform, 7) << 5)
+      if amount.platform >= 7 { writer.byte(amount.platform) }
       writer.signed(borrowerTime &- amount.announcedAt)
       if amount.isMissed {
         writer.varint(UInt64(amount.missedDays))
       } else {
-        writer.signed(amount.dueAt &- amount.announcedAt)
+        let announcedMinute = amount.announcedAt / Arrears.minute
+        writer.signed(
+          isMinute ? amount.dueAt / Arrears.minute - announcedMinute : amount.dueAt &- amount.announcedAt)
         writer.text(amount.eventID)
       }
       if !isUnknown { writer.number(amount.remaining) }
@@ -211,7 +216,7 @@ struct Arrears: ~Copyable {
     let count = reader.count(upTo: Arrears.countMax)
     for index in 0..<count {
       let flags = reader.byte()
-      let platform = reader.byte()
+      let platform = flags >> 5 == 7 ? reader.byte() : flags >> 5
       if Int(platform) >= platforms.count { reader.fail() }
       if reader.isDamaged { return }
       var amount = OpenAmount(
@@ -223,16 +228,20 @@ struct Arrears: ~Copyable {
         amount.missedDays = Int32(days)
         amount.dueAt = amount.announcedAt &- Int64(days) &* EventTime.millisecondsPerDay
       } else {
-        amount.dueAt = amount.announcedAt &+ reader.signed()
+        amount.dueAt =
+          flags & 8 != 0
+          ? (amount.announcedAt / Arrears.minute &+ reader.signed()) &* Arrears.minute
+          : amount.announcedAt &+ reader.signed()
         amount.eventID = reader.text()
       }
-      if flags & 8 == 0 { amount.remaining = reader.number() }
+      if !amount.isMissed || flags & 8 == 0 { amount.remaining = reader.number() }
       if flags & 16 != 0 && index > 0 {
         amount.loan = amounts[index - 1].loan
       } else {
         amount.loan = amount.isOfPlatform ? platforms.name(Int(platform)) : reader.text()
       }
-      if abs(amount.dueAt) > 1 << 55 || abs(amount.announcedAt) > 1 << 55 { reader.fail() }
+      if amount.dueAt.magnitude > 1 << 55 || amount.announcedAt.magnitude > 1 << 55 { reader.fail() }
+      if !amount.isMissed && amount.remaining.isNaN { reader.fail() }
       if reader.isDamaged { return }
       amounts.append(amount)
     }

@@ -1,8 +1,8 @@
 import Borrowers
 
 // The bytes, version 1, little-endian; variable-length numbers are LEB128 (zigzag where signed), amounts as
-// `StateWriter.number`. In order: version; borrower time; time since first seen; kinds seen (16 bits) and the minutes since
-// each; channels used (16 bits), the count and sum of each; nights, weekends; days missed last; tiles of days, hours
+// `StateWriter.number`. In order: version; borrower time; kinds seen (16 bits) and the minutes since each; minutes since
+// first seen; channels with older events (16 bits), the count and sum of each; nights, weekends; days missed last; tiles of days, hours
 // and months; profile; statements; platforms; open amounts; ids seen.
 extension BorrowerState {
   static let version: UInt8 = 1
@@ -21,13 +21,12 @@ extension BorrowerState {
     let now = time.milliseconds
     writer.byte(BorrowerState.version)
     writer.signed(now)
-    writer.varint(UInt64(max(0, now - firstSeen.milliseconds)))
     encodeCounts(&writer)
     let today = Periods.day(time)
     days.encode(&writer, from: max(0, today - Periods.daysBack))
     hours.encode(&writer, from: max(0, Periods.hour(time) - Periods.hoursBack))
     months.encode(&writer, from: BorrowerState.firstMonth(today: today))
-    profile.encode(&writer, borrowerTime: now)
+    profile.encode(&writer)
     statements.encode(&writer, borrowerTime: now)
     platforms.encode(&writer, borrowerTime: now)
     arrears.encode(&writer, borrowerTime: now)
@@ -41,14 +40,15 @@ extension BorrowerState {
     for kind in 1...16 where lastMinutes[kind] != 0 { kindsSeen |= 1 << UInt16(kind - 1) }
     writer.fixed(kindsSeen)
     for kind in 1...16 where lastMinutes[kind] != 0 { writer.varint(UInt64(minute - min(minute, lastMinutes[kind]))) }
+    writer.varint(UInt64(minute - min(minute, firstMinute)))
     var used: UInt16 = 0
     for channel in 0..<totals.count where totals[channel].count != 0 { used |= 1 << UInt16(channel) }
     writer.fixed(used)
     for channel in 0..<totals.count where totals[channel].count != 0 {
-      // The length of the sum stands with the count.
-      let code = StateWriter.lengthCode(totals[channel].sum)
-      writer.varint(UInt64(totals[channel].count) << 2 | UInt64(code))
-      writer.float(totals[channel].sum, code: code)
+      // The code of the sum stands with the count.
+      let sum = StateWriter.packed(totals[channel].sum)
+      writer.varint(UInt64(totals[channel].count) << 2 | UInt64(sum.code))
+      writer.float(sum)
     }
     writer.varint(UInt64(nightCount))
     writer.varint(UInt64(weekendCount))
@@ -64,14 +64,12 @@ extension BorrowerState {
     let now = reader.signed()
     if now.magnitude > 1 << 53 { throw .damaged }
     time = EventTime(milliseconds: now)
-    firstSeen = EventTime(milliseconds: now - Int64(reader.count(upTo: 1 << 54)))
-    if time == .distantPast { firstSeen = .distantFuture }
     decodeCounts(&reader)
     let today = Periods.day(time)
     days.decode(&reader, from: max(0, today - Periods.daysBack))
     hours.decode(&reader, from: max(0, Periods.hour(time) - Periods.hoursBack))
     months.decode(&reader, from: BorrowerState.firstMonth(today: today))
-    profile.decode(&reader, borrowerTime: now)
+    profile.decode(&reader, lastMinutes: lastMinutes)
     statements.decode(&reader, borrowerTime: now)
     platforms.decode(&reader, borrowerTime: now)
     arrears.decode(&reader, borrowerTime: now, platforms: platforms)
@@ -97,6 +95,7 @@ extension BorrowerState {
       let isSeen = kindsSeen & 1 << UInt16(kind - 1) != 0
       lastMinutes[kind] = isSeen ? minute - UInt32(reader.count(upTo: Int(minute))) : 0
     }
+    firstMinute = minute - UInt32(reader.count(upTo: Int(minute)))
     let used = reader.fixed(UInt16.self)
     for channel in 0..<totals.count {
       guard used & 1 << UInt16(channel) != 0 else {

@@ -30,6 +30,7 @@ extension BorrowerState {
     let asOf = max(now, time)
     unsafe input.picture.update(repeating: 0)
     let inputs = unsafe gather(at: asOf, picture: input.picture.baseAddress!)
+    unsafe shade(input.picture.baseAddress!, inputs.cellCount)
     var sink = unsafe ValueSink(input.features.baseAddress!)
     describeFeatures(inputs, &sink)
     assert(sink.count == FeatureCatalogue.count)
@@ -70,6 +71,7 @@ extension BorrowerState {
       let age = today - tile.period
       let band = age <= 7 ? 3 : (age <= 30 ? 4 : (age <= 60 ? 5 : (age <= 90 ? 6 : 7)))
       if band == 7 {
+        sums.add(tile, band: band)
         addOld(tile.channel, tile.sum, month: Periods.month(day: tile.period), today: today, &f)
         continue
       }
@@ -81,17 +83,33 @@ extension BorrowerState {
         f.activeDays.2 += 1
       }
       if let picture = unsafe picture, age < ModelInput.pictureDays {
-        unsafe picture[(ModelInput.pictureDays - 1 - age) * ModelInput.pictureChannels + tile.channel] =
-          BorrowerState.shade(tile)
+        let cell = (ModelInput.pictureDays - 1 - age) * ModelInput.pictureChannels + tile.channel
+        unsafe picture[cell] = BorrowerState.level(tile)
+        sums.note(cell: cell, at: f.cellCount)
+        f.cellCount += 1
       }
     }
   }
 
-  /// A cell of the picture.
-  @inline(__always) private static func shade(_ tile: Tile) -> Float {
+  /// What a cell of the picture shows, before its logarithm.
+  @inline(__always) private static func level(_ tile: Tile) -> Float {
     let hasAmount = countedChannels & (1 << UInt32(tile.channel)) == 0
-    let value = hasAmount ? tile.sum : Float(tile.count)
-    return value < 0 ? -Portable.log(1 - value) : Portable.log(1 + value)
+    return hasAmount ? tile.sum : Float(tile.count)
+  }
+
+  /// Takes the logarithm of the cells that were written, 16 at a time.
+  @inline(__always) private func shade(_ picture: UnsafeMutablePointer<Float>, _ count: Int) {
+    var start = 0
+    while start < count {
+      let size = min(16, count - start)
+      var levels = SIMD16<Float>.zero
+      for lane in 0..<size { levels[lane] = unsafe picture[sums.cell(at: start + lane)] }
+      let isNegative = levels .< 0
+      let logarithms = Portable.logAtLeastOne(levels.replacing(with: -levels, where: isNegative) + 1)
+      levels = logarithms.replacing(with: -logarithms, where: isNegative)
+      for lane in 0..<size { unsafe picture[sums.cell(at: start + lane)] = levels[lane] }
+      start += size
+    }
   }
 
   /// Channels without amounts.

@@ -13,7 +13,7 @@ public enum StateError: Error, Equatable {
   case damaged
 }
 
-/// All events of one channel since the borrower was first seen.
+/// The events of one channel that are older than the days' tiles.
 struct ChannelTotal: BitwiseCopyable {
   var count: UInt32 = 0
   /// Added up in log order.
@@ -27,9 +27,11 @@ struct ChannelTotal: BitwiseCopyable {
 /// (`Arrears`, `PlatformBook`, `SeenEvents`, `StatementHistory`) that say what happens at them.
 public struct BorrowerState: ~Copyable {
   var time = EventTime.distantPast
-  var firstSeen = EventTime.distantFuture
+  /// Minute since 1970 of the earliest event; `UInt32.max` before the first.
+  var firstMinute = UInt32.max
   /// Minutes since 1970 of the newest event of each kind, by `EventKind.rawValue`; 0 where there was none.
   var lastMinutes = FixedList<UInt32>(capacity: BorrowerState.kinds)
+  /// With the days' tiles, all since the borrower was first seen.
   var totals = FixedList<ChannelTotal>(capacity: Channel.allCases.count)
   /// Events from 22:00 to 06:00 UTC, and on Saturdays and Sundays.
   var nightCount: UInt32 = 0
@@ -45,6 +47,7 @@ public struct BorrowerState: ~Copyable {
   var statements = StatementHistory()
   var platforms = PlatformBook()
   var arrears = Arrears()
+  /// Working memory of `fill`.
   let sums = WindowSums()
 
   static let kinds = 18
@@ -57,7 +60,7 @@ public struct BorrowerState: ~Copyable {
   /// Becomes the state of a borrower never seen.
   public mutating func reset() {
     time = .distantPast
-    firstSeen = .distantFuture
+    firstMinute = .max
     for kind in 0..<BorrowerState.kinds { lastMinutes[kind] = 0 }
     for channel in 0..<totals.count { totals[channel] = ChannelTotal() }
     nightCount = 0
@@ -158,7 +161,6 @@ public struct BorrowerState: ~Copyable {
     let platform = unsafe platforms.index(of: ShortText(text.slice(event.platform)), arrears: arrears)
     // Of two events of one time the later in the log is the newest.
     if event.occurredAt >= time { platforms.last = platform }
-    firstSeen = min(firstSeen, event.occurredAt)
     advance(to: event.occurredAt)
     record(event)
     unsafe take(event, text, platform: platform)
@@ -175,13 +177,19 @@ public struct BorrowerState: ~Copyable {
     let firstMonth = BorrowerState.firstMonth(today: today)
     months.tiles.removeFirst(months.countBefore(firstMonth))
     let leaving = days.countBefore(today - Periods.daysBack)
-    for index in 0..<leaving { keepInMonths(days.tiles[index], firstMonth: firstMonth) }
+    for index in 0..<leaving { retire(days.tiles[index], firstMonth: firstMonth) }
     days.tiles.removeFirst(leaving)
   }
 
   @inline(__always) static func firstMonth(today: Int) -> Int { max(0, today - 365) / Periods.daysPerMonth }
 
-  private mutating func keepInMonths(_ tile: Tile, firstMonth: Int) {
+  /// Takes over what is older than the days' tiles.
+  private mutating func retire(_ tile: Tile, firstMonth: Int) {
+    var total = totals[tile.channel]
+    let count = total.count.addingReportingOverflow(tile.count)
+    total.count = count.overflow ? .max : count.partialValue
+    total.sum += tile.sum
+    totals[tile.channel] = total
     let month = Periods.month(day: tile.period)
     let isKept = tile.channel == Channel.drawdown.rawValue || tile.channel == Channel.repayment.rawValue
     if isKept && month >= firstMonth {
@@ -189,7 +197,7 @@ public struct BorrowerState: ~Copyable {
     }
   }
 
-  /// Tiles, totals and recency.
+  /// Tiles and recency.
   private mutating func record(_ event: borrowing BorrowerEvent) {
     let (channel, value) = Channel.place(event)
     let single = Saturating.float(value)
@@ -197,11 +205,7 @@ public struct BorrowerState: ~Copyable {
     let kind = Int(event.kind.rawValue)
     if event.kind == .paymentMissed && minute >= Int64(lastMinutes[kind]) { lastMissedDays = Int32(value) }
     lastMinutes[kind] = max(lastMinutes[kind], UInt32(min(minute, Int64(UInt32.max))))
-
-    var total = totals[channel.rawValue]
-    if total.count < .max { total.count += 1 }
-    total.sum += single
-    totals[channel.rawValue] = total
+    firstMinute = min(firstMinute, UInt32(min(minute, Int64(UInt32.max))))
 
     let hour = Periods.hour(event.occurredAt)
     let day = Periods.day(event.occurredAt)
@@ -217,7 +221,7 @@ public struct BorrowerState: ~Copyable {
     } else {
       let tile = Tile(
         key: UInt32(day) << 4 | UInt32(channel.rawValue), count: 1, sum: single, largest: single)
-      keepInMonths(tile, firstMonth: BorrowerState.firstMonth(today: today))
+      retire(tile, firstMonth: BorrowerState.firstMonth(today: today))
     }
   }
 

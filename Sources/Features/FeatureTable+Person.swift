@@ -175,8 +175,8 @@ extension BorrowerState {
     sink.add(
       "credit_score", "", "points", .creditScore, Saturating.float(person.creditScore), "The newest credit score")
     let tenure =
-      firstSeen == .distantFuture
-      ? Float.nan : Float(Double(max(0, f.now - firstSeen.milliseconds)) / Double(EventTime.millisecondsPerDay))
+      firstMinute == .max
+      ? Float.nan : Float(Double(max(0, f.now - Int64(firstMinute) * 60_000)) / Double(EventTime.millisecondsPerDay))
     sink.add("tenure_days", "", "days", .tenure, tenure, "Days since first seen")
     describeTotals(&sink)
     sink.add(
@@ -192,17 +192,15 @@ extension BorrowerState {
       "The lowest six bits of the hash of the region of the household")
   }
 
-  @inline(__always) private borrowing func total(_ channel: Channel) -> ChannelTotal { totals[channel.rawValue] }
-
   @inline(__always) private borrowing func describeTotals<Sink: FeatureSink>(_ sink: inout Sink) {
-    sink.add("loan_applied_count", "", "count", .loanApplications, Float(total(.loanApplied).count), "Since first seen")
-    sink.add("drawdown_count", "", "count", .drawdownHistory, Float(total(.drawdown).count), "Since first seen")
-    sink.add("drawdown_sum", "", "money", .drawdownHistory, total(.drawdown).sum, "Since first seen")
-    sink.add("repayment_count", "", "count", .repaymentHistory, Float(total(.repayment).count), "Since first seen")
-    sink.add("repayment_sum", "", "money", .repaymentHistory, total(.repayment).sum, "Since first seen")
+    sink.add("loan_applied_count", "", "count", .loanApplications, countEver(.loanApplied), "Since first seen")
+    sink.add("drawdown_count", "", "count", .drawdownHistory, countEver(.drawdown), "Since first seen")
+    sink.add("drawdown_sum", "", "money", .drawdownHistory, sumEver(.drawdown), "Since first seen")
+    sink.add("repayment_count", "", "count", .repaymentHistory, countEver(.repayment), "Since first seen")
+    sink.add("repayment_sum", "", "money", .repaymentHistory, sumEver(.repayment), "Since first seen")
     sink.add(
-      "payment_missed_count", "", "count", .arrearsHistory, Float(total(.paymentMissed).count), "Since first seen")
-    sink.add("purchase_sum", "", "money", .purchases, total(.purchase).sum, "Since first seen")
+      "payment_missed_count", "", "count", .arrearsHistory, countEver(.paymentMissed), "Since first seen")
+    sink.add("purchase_sum", "", "money", .purchases, sumEver(.purchase), "Since first seen")
   }
 }
 

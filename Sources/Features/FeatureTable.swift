@@ -44,6 +44,8 @@ struct FeatureInputs {
   var drawnYear: Float = 0
   var repaidHalfYear: Float = 0
   var repaidYear: Float = 0
+  /// Cells of the picture that were written.
+  var cellCount = 0
 }
 
 // The one table of features. Each entry is the definition of a feature and, as its value, the computation: so neither can
@@ -82,6 +84,14 @@ extension BorrowerState {
     sink.add(channel, .mean, .quarter, reason, mean(channel, .quarter))
     sink.add(channel, .largest, .month, reason, sums.largest(channel, .month))
     sink.add(channel, .largest, .quarter, reason, sums.largest(channel, .quarter))
+  }
+
+  /// Since first seen: what left the days' tiles, what has yet to leave them, and what is within 90 days.
+  @inline(__always) borrowing func countEver(_ channel: Channel) -> Float {
+    Float(totals[channel.rawValue].count) + (sums.bandCount(channel, 7) + sums.count(channel, .quarter))
+  }
+  @inline(__always) borrowing func sumEver(_ channel: Channel) -> Float {
+    totals[channel.rawValue].sum + (sums.bandSum(channel, 7) + sums.sum(channel, .quarter))
   }
 
   /// NaN where there was no event.
@@ -161,7 +171,7 @@ extension BorrowerState {
     sink.add("active_days_30d", "30d", "days", .activity, f.activeDays.1, "Days (UTC) with an event")
     sink.add("active_days_90d", "90d", "days", .activity, f.activeDays.2, "Days (UTC) with an event")
     sink.add("night_event_count_24h", "24h", "count", .timeOfDay, f.night24h, "Events from 22:00 to 06:00 UTC")
-    let all = totals.reduce(Float(0)) { $0 + Float($1.count) }
+    let all = totals.reduce(sums.events(.quarter) + sums.eventsBefore) { $0 + Float($1.count) }
     sink.add(
       "night_share", "", "ratio", .timeOfDay, Saturating.ratio(Float(nightCount), all),
       "Share of all events since first seen from 22:00 to 06:00 UTC")
@@ -260,7 +270,7 @@ extension BorrowerState {
       Saturating.ratio(sums.sum(.repayment, .quarter), sums.sum(.drawdown, .quarter)), "Repaid against drawn")
     sink.add(
       "repaid_to_drawn", "", "ratio", .repaymentRatioLow,
-      Saturating.ratio(totals[Channel.repayment.rawValue].sum, totals[Channel.drawdown.rawValue].sum),
+      Saturating.ratio(sumEver(.repayment), sumEver(.drawdown)),
       "Repaid against drawn since first seen")
     sink.add(
       "missed_to_due_90d", "90d", "ratio", .arrearsHistory,
@@ -320,7 +330,8 @@ extension BorrowerState {
   /// Days since the newest event of a kind, whose minute is known; NaN where there was none.
   @inline(__always) private borrowing func recency(_ kind: EventKind, _ now: Int64) -> Float {
     let minute = lastMinutes[Int(kind.rawValue)]
-    return minute == 0 ? .nan : BorrowerState.days(now - Int64(minute) * 60_000)
+    let days = BorrowerState.days(now - Int64(minute) * 60_000)
+    return minute == 0 ? .nan : days
   }
 
   @inline(__always) private static func days(_ milliseconds: Int64) -> Float {
@@ -406,7 +417,7 @@ extension BorrowerState {
       "Amounts settled a day or more late")
     sink.add(
       "settled_late_share", "", "ratio", .arrearsHistory,
-      Saturating.ratio(Float(arrears.settledLate), Float(totals[Channel.installmentDue.rawValue].count)),
+      Saturating.ratio(Float(arrears.settledLate), countEver(.installmentDue)),
       "Amounts settled a day or more late against instalments announced since first seen")
   }
 

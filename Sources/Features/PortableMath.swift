@@ -92,6 +92,25 @@ public enum Portable {
     return exponent * 6.9313812256e-01 - ((half - (tail + exponent * 9.0580006145e-06)) - f)
   }
 
+  /// The natural logarithm of 16 finite numbers of at least 1: the bits of `log` of each.
+  @inlinable public static func logAtLeastOne(_ x: SIMD16<Float>) -> SIMD16<Float> {
+    let shifted = unsafe unsafeBitCast(x, to: SIMD16<UInt32>.self) &- 0x3F35_04F3
+    // 12582912 + k has k in its lowest bits: an exact conversion of a small k.
+    let exponent = unsafe unsafeBitCast((shifted &>> 23) &+ 0x4B40_0000, to: SIMD16<Float>.self) - 12_582_912
+    let mantissa = (shifted & 0x007F_FFFF) &+ 0x3F35_04F3
+    let f = unsafe unsafeBitCast(mantissa, to: SIMD16<Float>.self) - 1
+    let s = f / (f + 2)
+    let z = s * s
+    var r = SIMD16<Float>(repeating: 2.0 / 11)
+    r = SIMD16(repeating: 2.0 / 9).addingProduct(r, z)
+    r = SIMD16(repeating: 2.0 / 7).addingProduct(r, z)
+    r = SIMD16(repeating: 2.0 / 5).addingProduct(r, z)
+    r = SIMD16(repeating: 2.0 / 3).addingProduct(r, z)
+    let half = 0.5 * f * f
+    let tail = s * (half + r * z)
+    return exponent * 6.9313812256e-01 - ((half - (tail + exponent * 9.0580006145e-06)) - f)
+  }
+
   /// e to the power x in single precision; infinity above 88.72, zero below -103.97.
   @inlinable public static func exp(_ x: Float) -> Float {
     if x > 88.72284 { return .infinity }

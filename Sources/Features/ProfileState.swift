@@ -105,7 +105,7 @@ struct ProfileState: ~Copyable {
 
   static let encodedMax = 2 + 9 * 10 + 6 * 5 + 5 * 10 + 4
 
-  func encode(_ writer: inout StateWriter, borrowerTime: Int64) {
+  func encode(_ writer: inout StateWriter) {
     let past = EventTime.distantPast.milliseconds
     var flags: UInt32 = 0
     if !information.birthYear.isNaN { flags |= ProfileState.birthYear }
@@ -134,18 +134,18 @@ struct ProfileState: ~Copyable {
     if flags & ProfileState.occupation != 0 { writer.fixed(information.occupation) }
     if flags & ProfileState.maritalStatus != 0 { KnownText.encode(information.maritalStatus, &writer) }
     if flags & ProfileState.gender != 0 { KnownText.encode(information.gender, &writer) }
-    if flags & ProfileState.profileTime != 0 { writer.varint(UInt64(max(0, borrowerTime - profileAt))) }
+    if flags & ProfileState.profileTime != 0 { writer.fixed(ProfileState.withinMinute(profileAt)) }
     if flags & ProfileState.score != 0 {
-      writer.varint(UInt64(max(0, borrowerTime - scoreAt)))
+      writer.fixed(ProfileState.withinMinute(scoreAt))
       writer.number(information.creditScore)
     }
     if flags & ProfileState.assets != 0 {
-      writer.varint(UInt64(max(0, borrowerTime - assetsAt)))
+      writer.fixed(ProfileState.withinMinute(assetsAt))
       writer.number(information.deposits)
       writer.number(information.propertyValue)
     }
     if flags & ProfileState.limit != 0 {
-      writer.varint(UInt64(max(0, borrowerTime - limitAt)))
+      writer.fixed(ProfileState.withinMinute(limitAt))
       writer.number(information.creditLimit)
     }
     if flags & ProfileState.firstGrant != 0 {
@@ -156,7 +156,7 @@ struct ProfileState: ~Copyable {
     if flags & ProfileState.peak != 0 { writer.fixed(peakUtilization.bitPattern) }
   }
 
-  mutating func decode(_ reader: inout StateReader, borrowerTime: Int64) {
+  mutating func decode(_ reader: inout StateReader, lastMinutes: borrowing FixedList<UInt32>) {
     reset()
     let flags = UInt32(reader.fixed(UInt16.self))
     if flags & ProfileState.birthYear != 0 { information.birthYear = reader.number() }
@@ -168,29 +168,36 @@ struct ProfileState: ~Copyable {
     if flags & ProfileState.maritalStatus != 0 { information.maritalStatus = KnownText.decode(&reader) }
     if flags & ProfileState.gender != 0 { information.gender = KnownText.decode(&reader) }
     if flags & ProfileState.hasConsent != 0 { information.marketingConsent = flags & ProfileState.consents != 0 }
-    if flags & ProfileState.profileTime != 0 { profileAt = borrowerTime - ProfileState.age(&reader) }
+    if flags & ProfileState.profileTime != 0 { profileAt = ProfileState.time(.profileUpdated, lastMinutes, &reader) }
     if flags & ProfileState.score != 0 {
-      scoreAt = borrowerTime - ProfileState.age(&reader)
+      scoreAt = ProfileState.time(.creditScoreUpdated, lastMinutes, &reader)
       information.creditScore = reader.number()
     }
     if flags & ProfileState.assets != 0 {
-      assetsAt = borrowerTime - ProfileState.age(&reader)
+      assetsAt = ProfileState.time(.assetsUpdated, lastMinutes, &reader)
       information.deposits = reader.number()
       information.propertyValue = reader.number()
     }
     if flags & ProfileState.limit != 0 {
-      limitAt = borrowerTime - ProfileState.age(&reader)
+      limitAt = ProfileState.time(.limitChanged, lastMinutes, &reader)
       information.creditLimit = reader.number()
     }
     if flags & ProfileState.firstGrant != 0 {
-      firstGrantAt = limitAt - ProfileState.age(&reader)
+      firstGrantAt = limitAt - Int64(reader.count(upTo: 1 << 54))
       drawnSinceGrant = reader.number()
     }
     if flags & ProfileState.peak != 0 { peakUtilization = Float(bitPattern: reader.fixed(UInt32.self)) }
   }
 
-  @inline(__always) private static func age(_ reader: inout StateReader) -> Int64 {
-    Int64(reader.count(upTo: 1 << 54))
+  // A group's time is that of the newest event of its kind, whose minute is written elsewhere.
+  @inline(__always) private static func withinMinute(_ time: Int64) -> UInt16 { UInt16(max(0, time) % 60_000) }
+
+  @inline(__always) private static func time(
+    _ kind: EventKind, _ lastMinutes: borrowing FixedList<UInt32>, _ reader: inout StateReader
+  ) -> Int64 {
+    let minute = lastMinutes[Int(kind.rawValue)]
+    if minute == 0 { reader.fail() }
+    return Int64(minute) * 60_000 + Int64(reader.fixed(UInt16.self))
   }
 }
 

@@ -10,14 +10,16 @@ enum Saturating {
 
   /// `a / b` within plus or minus a million; NaN where `b` is not over 0 or either is missing.
   @inline(__always) static func ratio(_ a: Double, _ b: Double) -> Float {
-    guard b > 0 else { return .nan }
+    // Without branches: which ratios are missing differs from borrower to borrower.
     let quotient = a / b
-    return Float(quotient > ratioMax ? ratioMax : (quotient < -ratioMax ? -ratioMax : quotient))
+    let bounded = quotient > ratioMax ? ratioMax : (quotient < -ratioMax ? -ratioMax : quotient)
+    return b > 0 ? Float(bounded) : .nan
   }
 
   @inline(__always) static func ratio(_ a: Float, _ b: Float) -> Float {
-    guard b > 0 else { return .nan }
     let quotient = a / b
-    return quotient > Float(ratioMax) ? Float(ratioMax) : (quotient < -Float(ratioMax) ? -Float(ratioMax) : quotient)
+    let bounded =
+      quotient > Float(ratioMax) ? Float(ratioMax) : (quotient < -Float(ratioMax) ? -Float(ratioMax) : quotient)
+    return b > 0 ? bounded : .nan
   }
 }

@@ -37,29 +37,27 @@ import Borrowers
     varint(UInt64(bitPattern: (value << 1) ^ (value >> 63)))
   }
 
-  /// How many of a number's bytes matter, the others being zero: 0, 2, 3 or 4, as a code of two bits.
-  @inline(__always) static func lengthCode(_ value: Float) -> UInt8 {
-    let bits = value.bitPattern
-    if bits == 0 { return 0 }
-    if bits & 0xFFFF == 0 { return 1 }
-    return bits & 0xFF == 0 ? 2 : 3
-  }
-
-  @inline(__always) mutating func float(_ value: Float, code: UInt8) {
-    // The highest bytes, in memory order; what is written behind the length is overwritten or cut.
-    let bits = value.bitPattern
-    switch code {
-    case 0: break
-    case 1: fixed(UInt16(truncatingIfNeeded: bits >> 16))
-    case 2:
-      byte(UInt8(truncatingIfNeeded: bits >> 8))
-      fixed(UInt16(truncatingIfNeeded: bits >> 16))
-    default: fixed(bits)
+  /// A sum as its code of two bits and the 0, 2, 3 or 4 bytes that go with it: nothing, a whole number of hundredths, or
+  /// the bits of any other number. Exact for all.
+  @inline(__always) static func packed(_ value: Float) -> PackedFloat {
+    let hundredths = (Double(value) * 100).rounded()
+    let isWhole = hundredths >= 0 && hundredths < 0x1p24 && value.sign == .plus
+    let whole = UInt32(isWhole ? hundredths : 0)
+    if isWhole && PackedFloat.value(ofHundredths: whole) == value {
+      return PackedFloat(code: whole == 0 ? 0 : (whole < 0x1_0000 ? 1 : 2), bits: whole)
     }
+    return PackedFloat(code: 3, bits: value.bitPattern)
   }
 
-  /// A number that is a whole number of hundredths as a varint, others in 8 bytes behind a 1. Exact for all.
+  /// Its bytes; the code stands elsewhere. Room for 4 bytes is there: those past its length are overwritten.
+  @inline(__always) mutating func float(_ value: PackedFloat) {
+    unsafe UnsafeMutableRawPointer(position).storeBytes(of: value.bits.littleEndian, as: UInt32.self)
+    unsafe position += PackedFloat.length(value.code)
+  }
+
+  /// A whole number of hundredths as a varint, NaN as a 3, others in 8 bytes behind a 1. Exact for all.
   @inline(__always) mutating func number(_ value: Double) {
+    if value.isNaN { return byte(3) }
     let hundredths = (value * 100).rounded()
     if abs(hundredths) < 0x1p52, hundredths / 100 == value, value != 0 || value.sign == .plus {
       let whole = Int64(hundredths)
@@ -74,6 +72,22 @@ import Borrowers
     byte(value.count)
     unsafe value.copyBytes(to: position)
     unsafe position += Int(value.count)
+  }
+}
+
+/// A sum of single precision as `StateWriter.packed` gives it.
+struct PackedFloat {
+  /// 0 nothing, 1 and 2 hundredths in 2 and 3 bytes, 3 its own bits in 4.
+  var code: UInt8
+  var bits: UInt32
+
+  @inline(__always) static func length(_ code: UInt8) -> Int { code == 0 ? 0 : Int(code) + 1 }
+
+  @inline(__always) static func value(ofHundredths whole: UInt32) -> Float { Float(Double(whole) * 0.01) }
+
+  @inline(__always) static func value(code: UInt8, bits: UInt32) -> Float {
+    let whole = bits & (code == 0 ? 0 : (code == 1 ? 0xFFFF : 0xFF_FFFF))
+    return code == 3 ? Float(bitPattern: bits) : value(ofHundredths: whole)
   }
 }
 
@@ -146,20 +160,34 @@ import Borrowers
   }
 
   @inline(__always) mutating func float(code: UInt8) -> Float {
-    switch code {
-    case 0: return 0
-    case 1: return Float(bitPattern: UInt32(fixed(UInt16.self)) << 16)
-    case 2:
-      let low = UInt32(byte()) << 8
-      return Float(bitPattern: UInt32(fixed(UInt16.self)) << 16 | low)
-    default: return Float(bitPattern: fixed(UInt32.self))
+    var bits: UInt32 = 0
+    if unsafe end - position >= 4 {
+      bits = unsafe UInt32(littleEndian: UnsafeRawPointer(position).loadUnaligned(as: UInt32.self))
+      unsafe position += PackedFloat.length(code)
+    } else {
+      for index in 0..<PackedFloat.length(code) { bits |= UInt32(byte()) << UInt32(8 * index) }
     }
+    return PackedFloat.value(code: code, bits: bits)
+  }
+
+  /// Bytes not read yet.
+  @inline(__always) var remaining: Int { unsafe end - position }
+
+  /// A byte where `remaining` has been asked.
+  @inline(__always) mutating func uncheckedByte() -> UInt8 {
+    assert(remaining > 0)
+    let value = unsafe position.pointee
+    unsafe position += 1
+    return value
   }
 
   @inline(__always) mutating func number() -> Double {
     let value = varint()
-    if value == 1 { return Double(bitPattern: fixed(UInt64.self)) }
-    if value & 1 == 1 { isDamaged = true }
+    if value & 1 == 1 {
+      if value == 1 { return Double(bitPattern: fixed(UInt64.self)) }
+      if value != 3 { isDamaged = true }
+      return .nan
+    }
     let whole = Int64(bitPattern: value >> 2) ^ -Int64(bitPattern: value >> 1 & 1)
     return Double(whole) / 100
   }

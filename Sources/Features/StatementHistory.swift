@@ -57,7 +57,7 @@ struct StatementHistory: ~Copyable {
     current.lastMissedDays = Int32(days)
   }
 
-  // A period: a byte (1: days follow; from 4 and 16 on, bytes of repaid and drawn), days, repaid, drawn.
+  // A period: a byte (1: days follow; from 4 and 16 on, codes of repaid and drawn), days, repaid, drawn.
   static let encodedMax = 8 * (1 + 5 + 5 + 4 + 4 + 4) + 20
 
   func encode(_ writer: inout StateWriter, borrowerTime: Int64) {
@@ -84,16 +84,16 @@ struct StatementHistory: ~Copyable {
   }
 
   private static func encode(_ period: StatementPeriod, _ writer: inout StateWriter) {
-    let repaid = StateWriter.lengthCode(period.repaid)
-    let drawn = StateWriter.lengthCode(period.drawn)
+    let repaid = StateWriter.packed(period.repaid)
+    let drawn = StateWriter.packed(period.drawn)
     let hasDays = period.worstDays != 0 || period.lastMissedDays != 0
-    writer.byte((hasDays ? 1 : 0) | repaid << 2 | drawn << 4)
+    writer.byte((hasDays ? 1 : 0) | repaid.code << 2 | drawn.code << 4)
     if hasDays {
       writer.varint(UInt64(period.worstDays))
       writer.varint(UInt64(period.lastMissedDays))
     }
-    writer.float(period.repaid, code: repaid)
-    writer.float(period.drawn, code: drawn)
+    writer.float(repaid)
+    writer.float(drawn)
   }
 
   private static func decode(_ reader: inout StateReader) -> StatementPeriod {

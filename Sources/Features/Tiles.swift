@@ -69,26 +69,27 @@ struct TileList: ~Copyable {
     return index
   }
 
-  // One tile: a byte (channel; 16: of the same period as the one before; 32: one event; 64 and 128: bytes of the sum),
-  // then the periods since the tile before, the number of events, the sum, and the largest value where they are needed.
-  static let encodedMax = 1 + 5 + 5 + 4 + 4
+  // One tile: a byte (channel; 16: of the same period as the one before; 32: one event; 64 and 128: the code of the sum),
+  // then the periods since the tile before (a byte: none covers more than 91), the number of events, the sum, and the
+  // largest value where they are needed.
+  static let encodedMax = 1 + 1 + 5 + 4 + 4
 
   func encode(_ writer: inout StateWriter, from origin: Int) {
     writer.varint(UInt64(tiles.count))
     var previous = origin
     for index in 0..<tiles.count {
       let tile = tiles[index]
-      let isSame = index > 0 && tile.period == previous
-      let code = StateWriter.lengthCode(tile.sum)
+      let isSame = tile.period == previous
+      let sum = StateWriter.packed(tile.sum)
       let isSingle = tile.count == 1
-      writer.byte(UInt8(tile.channel) | (isSame ? 16 : 0) | (isSingle ? 32 : 0) | code << 6)
+      writer.byte(UInt8(tile.channel) | (isSame ? 16 : 0) | (isSingle ? 32 : 0) | sum.code << 6)
       if !isSame {
-        writer.varint(UInt64(tile.period - previous))
+        writer.byte(UInt8(tile.period - previous))
         previous = tile.period
       }
       if !isSingle { writer.varint(UInt64(tile.count)) }
-      writer.float(tile.sum, code: code)
-      if keepsLargest && !isSingle && code != 0 { writer.float(tile.largest, code: 3) }
+      writer.float(sum)
+      if keepsLargest && !isSingle && sum.code != 0 { writer.fixed(tile.largest.bitPattern) }
     }
   }
 
@@ -97,15 +98,17 @@ struct TileList: ~Copyable {
     let count = reader.count(upTo: tiles.capacity)
     var period = origin
     var before: Int64 = -1
-    for index in 0..<count {
+    for _ in 0..<count {
       let head = reader.byte()
-      if head & 16 == 0 || index == 0 { period += reader.count(upTo: 1 << 26) }
-      let events = head & 32 != 0 ? 1 : UInt32(truncatingIfNeeded: reader.count(upTo: Int(UInt32.max)))
+      if head & 16 == 0 { period += Int(reader.byte()) }
+      let isSingle = head & 32 != 0
+      let events = isSingle ? 1 : UInt32(truncatingIfNeeded: reader.count(upTo: Int(UInt32.max)))
       let code = head >> 6
       let sum = reader.float(code: code)
-      let largest = keepsLargest && head & 32 == 0 && code != 0 ? reader.float(code: 3) : sum
+      let hasLargest = keepsLargest && !isSingle && code != 0
+      let largest = hasLargest ? Float(bitPattern: reader.fixed(UInt32.self)) : sum
       let key = UInt32(truncatingIfNeeded: period) << 4 | UInt32(head & 15)
-      if Int64(key) <= before || period >= 1 << 28 { reader.fail() }
+      if Int64(key) <= before || period >= 1 << 28 || sum.isNaN || largest.isNaN { reader.fail() }
       before = Int64(key)
       if reader.isDamaged { return }
       tiles.append(Tile(key: key, count: events, sum: sum, largest: largest))

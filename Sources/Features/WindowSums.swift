@@ -39,13 +39,31 @@ public enum Window: Int, CaseIterable, Sendable {
   private static let kinds = 3
   private static let rows = (bandCount + Window.allCases.count) * kinds
   private let memory: UnsafeMutablePointer<SIMD16<Float>>
+  /// The cells of the picture that were written.
+  private let cells: UnsafeMutablePointer<UInt16>
 
   init() {
     unsafe memory = .allocate(capacity: WindowSums.rows)
     unsafe memory.initialize(repeating: .zero, count: WindowSums.rows)
+    unsafe cells = .allocate(capacity: WindowSums.cellsMax)
+    unsafe cells.initialize(repeating: 0, count: WindowSums.cellsMax)
   }
 
-  deinit { unsafe memory.deallocate() }
+  deinit {
+    unsafe memory.deallocate()
+    unsafe cells.deallocate()
+  }
+
+  private static let cellsMax = ModelInput.pictureDays * ModelInput.pictureChannels
+
+  @inline(__always) func note(cell: Int, at index: Int) {
+    precondition(index < WindowSums.cellsMax)
+    unsafe cells[index] = UInt16(cell)
+  }
+  @inline(__always) func cell(at index: Int) -> Int {
+    assert(index < WindowSums.cellsMax)
+    return unsafe Int(cells[index])
+  }
 
   @inline(__always) private func row(_ band: Int, _ kind: Int) -> UnsafeMutablePointer<SIMD16<Float>> {
     assert(band >= 0 && band < WindowSums.bandCount + Window.allCases.count)
@@ -105,6 +123,9 @@ public enum Window: Int, CaseIterable, Sendable {
   }
   /// The sum of the days from 31 to 60 back (band 5) or from 61 to 90 (band 6), or of those older (band 7).
   @inline(__always) func bandSum(_ channel: Channel, _ band: Int) -> Float { cell(band, 1, channel) }
+  @inline(__always) func bandCount(_ channel: Channel, _ band: Int) -> Float { cell(band, 0, channel) }
+  /// Events of all channels more than 90 days back.
+  @inline(__always) var eventsBefore: Float { unsafe row(7, 0).pointee.sum() }
   /// Events of all channels.
   @inline(__always) func events(_ window: Window) -> Float {
     unsafe row(WindowSums.bandCount + window.rawValue, 0).pointee.sum()

@@ -296,7 +296,8 @@ extension Oracle {
     let owned = (deposits.isNaN ? 0 : deposits) + (property.isNaN ? 0 : property)
     result["assets_to_exposure"] = deposits.isNaN && property.isNaN ? .nan : ratio(owned, exposure)
     result["credit_score"] = number(.creditScoreUpdated) { $0.amount }
-    result["tenure_days"] = accepted.map { $0.at }.min().map { Double(now - $0) / Double(Oracle.day) } ?? .nan
+    result["tenure_days"] =
+      accepted.map { $0.at }.min().map { Double(now - $0 / 60_000 * 60_000) / Double(Oracle.day) } ?? .nan
     result["gender"] = ordinal(newest(.profileUpdated) { $0.gender }, ["female", "male"], other: 3)
     result["marital_status"] = ordinal(newest(.profileUpdated) { $0.maritalStatus }, ["married", "single"], other: 3)
     let region = newest(.profileUpdated) { $0.householdRegion }

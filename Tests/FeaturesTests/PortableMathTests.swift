@@ -40,6 +40,16 @@ private func distance(_ a: Float, _ b: Float) -> Int32 {
     }
   }
 
+  @Test func `the logarithm of sixteen numbers has the bits of each`() {
+    var generator = SplitMix(seed: 3)
+    for _ in 0..<2_000 {
+      var x = SIMD16<Float>.zero
+      for lane in 0..<16 { x[lane] = Float(1 + generator.uniform() * Portable.exp(generator.uniform() * 60)) }
+      let all = Portable.logAtLeastOne(x)
+      for lane in 0..<16 { #expect(all[lane].bitPattern == Portable.log(x[lane]).bitPattern) }
+    }
+  }
+
   @Test func `the ends of the ranges are as IEEE 754 has them`() {
     #expect(Portable.log(0.0 as Double) == -.infinity)
     #expect(Portable.log(1.0 as Double) == 0)
