@@ -51,6 +51,8 @@ install: build
 	install -D -m 644 systemd/lendpulse.env $(DESTDIR)$(PREFIX)/share/doc/lendpulse/examples/lendpulse.env
 	mkdir -p $(DESTDIR)$(PREFIX)/share/lendpulse/schemas
 	cp -R schemas/. $(DESTDIR)$(PREFIX)/share/lendpulse/schemas/
+	mkdir -p $(DESTDIR)$(PREFIX)/share/lendpulse/demo-models
+	cp -R demo/models/. $(DESTDIR)$(PREFIX)/share/lendpulse/demo-models/
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/lendpulse/copyright
 
 clean:

@@ -24,7 +24,7 @@ import TestSupport
   }
 
   static func measure() async throws {
-    let models = option("models") ?? Repository.root.appendingPathComponent("models/demo").path
+    let models = option("models") ?? Repository.root.appendingPathComponent("demo/models").path
     let parts = CommandLine.arguments.dropFirst().prefix { !$0.hasPrefix("--") }
     switch parts.first {
     case "world":

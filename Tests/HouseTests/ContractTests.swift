@@ -81,7 +81,7 @@ enum Validator {
     try #require(simulated.status == 0, "\(simulated.errors)")
     try await Validator.validate(events, by: "borrower-event", every: 7)
 
-    let models = Repository.root.appendingPathComponent("models/demo").path
+    let models = Repository.root.appendingPathComponent("demo/models").path
     let kinds = [("scores", "score"), ("alerts", "alert"), ("leads", "lead")]
     let outputs = kinds.flatMap { ["--\($0.0)", directory.file("\($0.0).ndjson")] }
     let scored = try await run(

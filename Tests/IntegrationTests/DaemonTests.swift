@@ -4,7 +4,7 @@ import Testing
 
 /// The daemon as its operator meets it, on a real Kafka.
 @Suite(.serialized, .enabled(if: RealKafka.isThere)) struct DaemonTests {
-  static let demoModels = Repository.root.appendingPathComponent("models/demo").path
+  static let demoModels = Repository.root.appendingPathComponent("demo/models").path
 
   static func simulated(borrowers: Int, days: Int, seed: Int) async throws -> [Data] {
     let result = try await run(
