@@ -36,9 +36,9 @@ import Testing
     #expect(String(decoding: result.output, as: UTF8.self) == "checked \(lines.count)\n")
   }
 
-  private static func samples(_ folder: String) throws -> [(name: String, value: [UInt8])] {
+  private static func samples(_ folder: String, _ ending: String = ".json") throws -> [(name: String, value: [UInt8])] {
     let url = ExternalTool.schemas.appending(path: folder)
-    return try FileManager.default.contentsOfDirectory(atPath: url.path).filter { $0.hasSuffix(".json") }.sorted()
+    return try FileManager.default.contentsOfDirectory(atPath: url.path).filter { $0.hasSuffix(ending) }.sorted()
       .map { ($0, Array(try Data(contentsOf: url.appending(path: $0)))) }
   }
 
@@ -99,6 +99,43 @@ import Testing
       add("industry-indicator", encoded { indicator.encode(.json, into: &$0) })
     }
     try await Self.check(lines)
+  }
+
+  @Test func `every Protobuf sample says what its JSON sample says`() throws {
+    let samples = try Self.samples("examples", ".binpb")
+    #expect(samples.count >= 20)
+    let json = Dictionary(uniqueKeysWithValues: try Self.samples("examples").map { ($0.name, $0.value) })
+    for sample in samples where sample.name.hasPrefix("borrower-event.") {
+      let twin = try #require(json[sample.name.replacing(".binpb", with: ".json")])
+      let event = try decode(sample.value, contentType: "application/x-protobuf")
+      #expect(event.summary == (try decode(twin).summary), "\(sample.name)")
+    }
+  }
+
+  @Test func `every invalid Protobuf sample gets the dead letter that its name says`() throws {
+    for sample in try Self.samples("examples/invalid", ".binpb") {
+      let expected = sample.name.split(separator: ".")[1]
+      let error = failure { try decode(sample.value, contentType: "application/x-protobuf") }
+      #expect(error?.code.name.description == String(expected), "\(sample.name)")
+    }
+  }
+
+  @Test func `protoc reads every Protobuf sample without an unknown field`() async throws {
+    guard let protoc = try await ExternalTool.protoc() else { return }
+    let messages = [
+      "borrower-event": "BorrowerEvent", "industry-indicator": "IndustryIndicator", "score": "Score",
+      "alert": "Alert", "lead": "Lead", "repayment-forecast": "RepaymentForecast",
+    ]
+    for sample in try Self.samples("examples", ".binpb") {
+      let message = try #require(messages[String(sample.name.prefix { $0 != "." })])
+      let result = try await protoc.run(
+        ["--decode=lendpulse.v1.\(message)", "-I", ExternalTool.schemas.path, "lendpulse.proto"],
+        input: Data(sample.value))
+      #expect(result.status == 0, "\(sample.name): \(result.errors)")
+      // An unknown field is printed by its number.
+      let lines = String(decoding: result.output, as: UTF8.self).split(separator: "\n")
+      #expect(!lines.isEmpty && !lines.contains { $0.drop { $0 == " " }.first?.isNumber ?? false }, "\(sample.name)")
+    }
   }
 
   @Test func `the schema of dead letters' headers names every code, and the event's every type`() throws {
