@@ -14,12 +14,16 @@ let warningsAreErrors = Context.environment["CI"] != nil
 let baseSettings: [SwiftSetting] =
   [.swiftLanguageMode(.v6), .strictMemorySafety(), .enableExperimentalFeature("Lifetimes")]
   + (warningsAreErrors ? [.treatAllWarnings(as: .error)] : [])
+// Decoders report their coverage only to the fuzzer's own build (`FUZZ=1 swift build --scratch-path .build-fuzz`).
+let isFuzzing = Context.environment["FUZZ"] != nil
+let fuzzerFlags = ["-sanitize=fuzzer,address"]
+
 let settings: [SwiftSetting] =
   baseSettings
   + [
     .unsafeFlags(processorFlags),
     .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
-  ]
+  ] + (isFuzzing ? [.unsafeFlags(fuzzerFlags)] : [])
 
 func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: settings)
@@ -28,6 +32,18 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name + "Tests", dependencies: dependencies, swiftSettings: settings)
 }
+
+func fuzzer(_ name: String) -> Target {
+  .executableTarget(
+    name: "Fuzz" + name, dependencies: ["Borrowers", "FuzzProperty", "CFuzzer"], path: "Fuzz/" + name,
+    swiftSettings: settings, linkerSettings: [.unsafeFlags(fuzzerFlags + ["-use-ld=lld"])])
+}
+
+let fuzzers: [Target] = [
+  .systemLibrary(name: "CFuzzer", path: "Fuzz/CFuzzer"),
+  .target(name: "FuzzProperty", dependencies: ["Borrowers"], path: "Fuzz/Property", swiftSettings: settings),
+  fuzzer("JSONEvents"), fuzzer("ProtobufEvents"),
+]
 
 let package = Package(
   name: "lendpulse",
@@ -85,5 +101,5 @@ let package = Package(
       name: "TestSupport", dependencies: ["CRdKafka"], path: "Tests/TestSupport", swiftSettings: settings),
     tests("House", ["TestSupport"]),
     tests("Integration", ["TestSupport"]),
-  ]
+  ] + (isFuzzing ? fuzzers : [])
 )
