@@ -1,0 +1,223 @@
+import Borrowers
+import Features
+import Foundation
+import History
+import Models
+
+/// What `lendpulse evaluate` was asked for.
+public struct EvaluationOptions: Sendable {
+  public var history: HistorySource
+  public var modelsDirectory: String
+  /// Empty: count back from what was observed.
+  public var asOf: [EventTime] = []
+  public var observedThrough: EventTime?
+  public var horizonDays = 30
+  /// `utilizationTarget` is taken from the model.
+  public var labels = LabelSettings()
+  /// Gets `metrics.json`.
+  public var reportDirectory: String?
+  public var historyOptions = HistoryOptions()
+
+  public init(history: HistorySource, modelsDirectory: String) {
+    self.history = history
+    self.modelsDirectory = modelsDirectory
+  }
+}
+
+/// The figures of the models that serve on a history; encodes to `metrics.json`.
+public struct EvaluationResult: Encodable, Sendable {
+  struct Overdue: Encodable, Sendable {
+    var version: String
+    /// Who owes at the date or draws in the horizon.
+    var population: OverdueReport
+    /// All borrowers known at the date.
+    var everybody: ClassificationMetrics
+  }
+  struct Demand: Encodable, Sendable {
+    var version: String
+    var report: DemandReport
+  }
+  struct Utilization: Encodable, Sendable {
+    var version: String
+    var target: String
+    var report: UtilizationReport
+  }
+
+  var asOf: [String]
+  var observedThrough: String
+  var horizonDays: Int
+  var events: Int
+  var badLines: Int
+  var borrowers: Int
+  var examples: Int
+  var overdue: Overdue?
+  var demand: Demand?
+  var utilization: Utilization?
+  /// Lines for people.
+  public var lines: [String] = []
+
+  enum CodingKeys: String, CodingKey {
+    case asOf = "as_of"
+    case observedThrough = "observed_through"
+    case horizonDays = "horizon_days"
+    case badLines = "bad_lines"
+    case events, borrowers, examples, overdue, demand, utilization
+  }
+
+  /// A figure of `population` (`owing`, ...) or of everybody, for tests and callers: `overdue.auc`,
+  /// `overdue.everybody.auc`, `demand.rmse`, `utilization.rmse`, ...
+  public subscript(name: String) -> Double? {
+    var figures: [String: Double] = [:]
+    if let overdue {
+      for (key, value) in overdue.population.figures { figures["overdue." + key] = value }
+      for (key, value) in overdue.everybody.figures() { figures["overdue.everybody." + key] = value }
+    }
+    if let demand { for (key, value) in demand.report.figures { figures["demand." + key] = value } }
+    if let utilization { for (key, value) in utilization.report.figures { figures["utilization." + key] = value } }
+    return figures[name]
+  }
+}
+
+/// Measures the models of a folder on a history, through the code that serves.
+public enum EvaluationRun {
+  public static func run(
+    _ options: EvaluationOptions, progress: @escaping @Sendable (TrainingProgress) -> Void = { _ in }
+  ) throws(TrainingError) -> EvaluationResult {
+    if let folder = options.reportDirectory { try TrainingRun.requireWritable(folder) }
+    let models: ModelSet
+    do throws(ModelError) {
+      models = try ModelSet.load(directory: options.modelsDirectory)
+    } catch {
+      throw TrainingError(.failed, error.description)
+    }
+    var labels = options.labels
+    if let target = models.utilization.flatMap({ UtilizationTarget(rawValue: $0.target) }) {
+      labels.utilizationTarget = target
+    }
+    let (history, asOf, table) = try TrainingRun.examples(
+      options.history, options.historyOptions, asOf: options.asOf, observedThrough: options.observedThrough,
+      horizonDays: options.horizonDays, labels: labels, progress)
+    progress(TrainingProgress(phase: "measuring", share: nil, detail: "\(table.count) examples"))
+    let predictions = try Predictions(models, table)
+    var result = EvaluationResult(
+      asOf: asOf.dates.map(\.dateText), observedThrough: asOf.observedThrough.text, horizonDays: asOf.horizonDays,
+      events: history.summary.events, badLines: history.summary.badLines, borrowers: Set(table.borrowers).count,
+      examples: table.count)
+    if let model = models.overdue { result.overdue = overdue(model.version, table, predictions, asOf) }
+    if let model = models.demand { result.demand = demand(model.version, table, predictions) }
+    if let model = models.utilization { result.utilization = utilization(model, table, predictions) }
+    result.lines = lines(result, history.summary)
+    if let folder = options.reportDirectory { try MetricsFile.write(result, folder: folder) }
+    return result
+  }
+
+  private static func overdue(
+    _ version: String, _ table: ExampleTable, _ predictions: Predictions, _ asOf: AsOfDates
+  ) -> EvaluationResult.Overdue? {
+    let all = Array(0..<table.count)
+    let rows = all.filter(table.isOverdueExample)
+    guard !rows.isEmpty else { return nil }
+    let probabilities = rows.map { predictions.overdue[$0] }
+    let labels = rows.map { table.labels[$0].isOverdue }
+    var report = OverdueReport(all: ClassificationMetrics(probabilities: probabilities, labels: labels))
+    report.addGroups(table, rows, probabilities, labels, dates: asOf.dates)
+    return EvaluationResult.Overdue(
+      version: version, population: report,
+      everybody: ClassificationMetrics(
+        probabilities: predictions.overdue, labels: all.map { table.labels[$0].isOverdue }))
+  }
+
+  private static func demand(
+    _ version: String, _ table: ExampleTable, _ predictions: Predictions
+  ) -> EvaluationResult.Demand {
+    let actual = (0..<table.count).map { table.labels[$0].drawn }
+    return EvaluationResult.Demand(
+      version: version,
+      report: DemandReport(
+        probabilities: predictions.demand.map(\.borrowingProbability), amounts: predictions.demand.map(\.amount),
+        lower: predictions.demand.map(\.lower), upper: predictions.demand.map(\.upper), actual: actual,
+        borrowed: actual.map { $0 > 0 }))
+  }
+
+  private static func utilization(
+    _ model: UtilizationModel, _ table: ExampleTable, _ predictions: Predictions
+  ) -> EvaluationResult.Utilization? {
+    let rows = (0..<table.count).filter { table.labels[$0].utilization != nil }
+    guard !rows.isEmpty else { return nil }
+    return EvaluationResult.Utilization(
+      version: model.version, target: model.target,
+      report: UtilizationReport(
+        rows.map { predictions.utilization[$0] }, rows.map { table.labels[$0].utilization! },
+        hasLimit: rows.map { table.labels[$0].hasLimit }))
+  }
+
+  private static func lines(_ result: EvaluationResult, _ summary: HistorySummary) -> [String] {
+    var lines = [
+      "\(result.examples) examples of \(result.borrowers) borrowers as of " + result.asOf.joined(separator: ", ")
+    ]
+    lines += TrainingRun.badLines(summary)
+    func add(_ name: String, _ rows: Int, _ figures: [String: Double], _ kind: ModelKind) {
+      lines.append("  \(name.padded(16)) \("\(rows) rows".padded(14)) \(TrainingRun.figures(figures, kind))")
+    }
+    if let overdue = result.overdue {
+      lines.append("overdue: \(overdue.version)")
+      add("population", overdue.population.all.rows, overdue.population.all.figures(), .overdue)
+      for (name, metrics) in overdue.population.byGroup.sorted(by: { $0.key < $1.key }) {
+        add(name, metrics.rows, metrics.figures(), .overdue)
+      }
+      for (date, metrics) in overdue.population.byDate.sorted(by: { $0.key < $1.key }) {
+        add(date, metrics.rows, metrics.figures(), .overdue)
+      }
+      add("everybody", overdue.everybody.rows, overdue.everybody.figures(), .overdue)
+    }
+    if let demand = result.demand {
+      lines.append("demand: \(demand.version)")
+      add("all", demand.report.rows, demand.report.figures, .demand)
+    }
+    if let utilization = result.utilization {
+      lines.append("utilization (\(utilization.target)): \(utilization.version)")
+      add("all", utilization.report.all.rows, utilization.report.figures, .utilization)
+      for (name, group) in utilization.report.byGroup.sorted(by: { $0.key < $1.key }) {
+        add(name, group.rows, ["rmse": group.rmse, "mae": group.mae], .utilization)
+      }
+    }
+    return lines
+  }
+}
+
+/// The serving models' outputs for every row of a table; NaN or empty where a model is not there.
+private struct Predictions {
+  var overdue: [Double] = []
+  var demand: [DemandPrediction] = []
+  var utilization: [Double] = []
+
+  init(_ models: ModelSet, _ table: ExampleTable) throws(TrainingError) {
+    let chunk = 4096
+    let chunks = (table.count + chunk - 1) / chunk
+    let parts = try parallelMap(chunks) { index throws(TrainingError) in
+      let input = ModelInput()
+      var workspace = ModelWorkspace()
+      var part = Predictions()
+      for row in index * chunk..<min((index + 1) * chunk, table.count) {
+        table.read(row, into: input)
+        part.append(models, input, &workspace)
+      }
+      return part
+    }
+    for part in parts {
+      overdue += part.overdue
+      demand += part.demand
+      utilization += part.utilization
+    }
+  }
+
+  private init() {}
+
+  private mutating func append(
+    _ models: ModelSet, _ input: borrowing ModelInput, _ workspace: inout ModelWorkspace
+  ) {
+    if let model = models.overdue { overdue.append(model.predict(input, &workspace).probability) }
+    if let model = models.demand { demand.append(model.predict(input, &workspace)) }
+    if let model = models.utilization { utilization.append(model.predict(input, &workspace)) }
+  }
+}

@@ -1,0 +1,308 @@
+import Borrowers
+import Features
+import Foundation
+import History
+import Models
+
+/// What `lendpulse train` was asked for.
+public struct TrainingOptions: Sendable {
+  /// In the order in which they are trained.
+  public var kinds: [ModelKind] = [.overdue, .demand, .utilization]
+  public var history: HistorySource
+  /// The models folder; made where it is not there.
+  public var modelsDirectory: String
+  /// Empty: count back from what was observed.
+  public var asOf: [EventTime] = []
+  public var observedThrough: EventTime?
+  public var horizonDays = 30
+  public var seed: UInt64 = 1
+  public var labels = LabelSettings()
+  public var includeProtected = false
+  /// Gets `metrics.json`.
+  public var reportDirectory: String?
+  public var historyOptions = HistoryOptions()
+
+  public init(history: HistorySource, modelsDirectory: String) {
+    self.history = history
+    self.modelsDirectory = modelsDirectory
+  }
+
+  /// The kinds that a command-line name stands for: `demand`, `overdue`, `utilization` or `all`.
+  public static func kinds(named name: String) throws(TrainingError) -> [ModelKind] {
+    switch name {
+    case "all": return [.overdue, .demand, .utilization]
+    case "repayment":
+      throw TrainingError(
+        .usage, "train repayment: is not supported by this version; train demand, overdue, utilization or all")
+    default:
+      guard let kind = ModelKind(rawValue: name) else {
+        throw TrainingError(.usage, "train \(name): there is no such model; train demand, overdue, utilization or all")
+      }
+      return [kind]
+    }
+  }
+}
+
+/// What all trainers share.
+struct TrainingSettings: Sendable {
+  var asOf: AsOfDates
+  var labels: LabelSettings
+  var seed: UInt64
+  var includeProtected: Bool
+}
+
+/// How far training has come.
+public struct TrainingProgress: Sendable {
+  /// `reading events`, `making examples`, `training overdue`, ...
+  public var phase: String
+  /// 0...1; nil where unknown.
+  public var share: Double?
+  /// `1,200,000 events`; empty where there is nothing to say.
+  public var detail: String
+}
+
+/// What a training made.
+public struct TrainingResult: Sendable {
+  public struct Model: Sendable {
+    public var kind: ModelKind
+    public var version: String
+    public var metrics: [String: Double]
+    public var candidates: [Candidate]
+  }
+  public var models: [Model]
+  public var summary: HistorySummary
+  public var asOf: AsOfDates
+  public var examples: Int
+  public var borrowers: Int
+  /// Lines for people: data, figures of each candidate, versions.
+  public var lines: [String]
+}
+
+/// Trains models from a history and puts them into a models folder. A model is written whole or not at all, and only after
+/// every model asked for was trained: an error leaves the folder as it was.
+public enum TrainingRun {
+  public static func run(
+    _ options: TrainingOptions, progress: @escaping @Sendable (TrainingProgress) -> Void = { _ in }
+  ) throws(TrainingError) -> TrainingResult {
+    try check(options)
+    let (history, asOf, table) = try examples(
+      options.history, options.historyOptions, asOf: options.asOf, observedThrough: options.observedThrough,
+      horizonDays: options.horizonDays, labels: options.labels, progress)
+    let settings = TrainingSettings(
+      asOf: asOf, labels: options.labels, seed: options.seed, includeProtected: options.includeProtected)
+    var trained: [TrainedModel] = []
+    for kind in options.kinds {
+      let tell: @Sendable (Double) -> Void = {
+        progress(TrainingProgress(phase: "training \(kind.rawValue)", share: $0, detail: ""))
+      }
+      tell(0)
+      switch kind {
+      case .overdue: trained.append(try OverdueTraining(table, settings).run(tell))
+      case .demand: trained.append(try DemandTraining(table, settings).run(tell))
+      case .utilization: trained.append(try UtilizationTraining(table, settings).run(tell))
+      case .repayment: throw TrainingError(.usage, "train repayment: is not supported by this version")
+      }
+    }
+    var result = TrainingResult(
+      models: [], summary: history.summary, asOf: asOf, examples: table.count, borrowers: Set(table.borrowers).count,
+      lines: [])
+    // All versions first, then the names of those that serve: what fails before the last step changes nothing that serves.
+    for model in trained {
+      let manifest = manifest(model, settings, history.summary, table)
+      do throws(ModelError) {
+        let version = try ModelFolder.write(
+          directory: options.modelsDirectory, manifest: manifest, files: model.files, champion: false)
+        result.models.append(
+          TrainingResult.Model(
+            kind: model.kind, version: version, metrics: model.metrics, candidates: model.candidates))
+      } catch {
+        throw TrainingError(.failed, error.description)
+      }
+    }
+    if let folder = options.reportDirectory { try writeReport(folder, result, settings) }
+    for model in result.models {
+      do throws(ModelError) {
+        try ModelFolder.setChampion(directory: options.modelsDirectory, kind: model.kind, version: model.version)
+      } catch {
+        throw TrainingError(.failed, error.description)
+      }
+    }
+    result.lines = lines(result)
+    return result
+  }
+
+  /// What can be known to be wrong before anything is read.
+  private static func check(_ options: TrainingOptions) throws(TrainingError) {
+    guard !options.kinds.isEmpty else { throw TrainingError(.usage, "train: no model is named") }
+    if options.kinds.contains(.demand), options.horizonDays != 30 {
+      throw TrainingError(
+        .usage,
+        "--horizon-days \(options.horizonDays): a demand model of other than 30 days cannot serve; leave it at 30 "
+          + "or train overdue and utilization one by one")
+    }
+    guard (1...3650).contains(options.labels.overdueDays) else {
+      throw TrainingError(.usage, "--overdue-days \(options.labels.overdueDays): must lie within 1 and 3650")
+    }
+    guard (1...3650).contains(options.labels.prospectDays) else {
+      throw TrainingError(.usage, "--prospect-days \(options.labels.prospectDays): must lie within 1 and 3650")
+    }
+    for folder in [options.modelsDirectory] + (options.reportDirectory.map { [$0] } ?? []) {
+      try requireWritable(folder)
+    }
+  }
+
+  /// Makes the folder; an unwritable one is found before hours of training, not after.
+  static func requireWritable(_ folder: String) throws(TrainingError) {
+    do {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    } catch {
+      throw TrainingError(.failed, "\(folder): cannot be made; name a folder that can be written")
+    }
+    let probe = "\(folder)/.lendpulse-\(ProcessInfo.processInfo.processIdentifier)"
+    guard FileManager.default.createFile(atPath: probe, contents: Data()) else {
+      throw TrainingError(.failed, "\(folder): cannot be written; name a folder that can be")
+    }
+    try? FileManager.default.removeItem(atPath: probe)
+  }
+
+  /// Reads the history and makes the examples, as training and evaluation both do.
+  static func examples(
+    _ source: HistorySource, _ options: HistoryOptions, asOf named: [EventTime], observedThrough: EventTime?,
+    horizonDays: Int, labels: LabelSettings, _ progress: @escaping @Sendable (TrainingProgress) -> Void
+  ) throws(TrainingError) -> (EventHistory, AsOfDates, ExampleTable) {
+    if source == .standardInput, observedThrough == nil {
+      throw TrainingError(.usage, "--observed-through: is needed for events on standard input")
+    }
+    let history: EventHistory
+    do throws(HistoryError) {
+      history = try EventHistory(source, options: options) { read in
+        let share = read.totalBytes > 0 ? Double(read.bytes) / Double(read.totalBytes) : nil
+        progress(TrainingProgress(phase: "reading events", share: share, detail: "\(read.events) events"))
+      }
+    } catch {
+      throw TrainingError(error.kind == .usage ? .usage : .failed, error.description)
+    }
+    let asOf = try AsOfDates.resolve(
+      named: named, observedThrough: observedThrough, horizonDays: horizonDays, summary: history.summary, source: source
+    )
+    let table = try ExampleTable.make(history, asOf, labels) {
+      progress(TrainingProgress(phase: "making examples", share: $0, detail: ""))
+    }
+    guard table.count > 0 else {
+      throw TrainingError(
+        .failed, "\(source): no borrower has an event before \(asOf.dates.last!.dateText); name a later --as-of date")
+    }
+    return (history, asOf, table)
+  }
+
+  private static func manifest(
+    _ model: TrainedModel, _ settings: TrainingSettings, _ summary: HistorySummary, _ table: ExampleTable
+  ) -> Manifest {
+    var counts = model.counts
+    counts["events"] = summary.events
+    counts["bad_lines"] = summary.badLines
+    return Manifest(
+      kind: model.kind, created: settings.asOf.dates.last!.dateText,
+      target: model.kind == .utilization ? settings.labels.utilizationTarget.rawValue : nil,
+      horizonDays: settings.asOf.horizonDays, featureHash: FeatureCatalogue.hash, seed: settings.seed,
+      asOfDates: settings.asOf.dates.map(\.dateText), observedThrough: settings.asOf.observedThrough.text,
+      data: DataWindow(
+        from: summary.earliest.dateText, to: summary.latest.dateText,
+        borrowers: Set(model.rows.map { table.borrowers[$0] }).count, examples: model.rows.count, counts: counts),
+      metrics: model.metrics, foldMetrics: model.foldMetrics, candidates: model.candidates, trainingCard: model.card,
+      architecture: model.architecture)
+  }
+
+  private struct Report: Encodable {
+    struct Model: Encodable {
+      var version: String
+      var metrics: [String: Double]
+      var candidates: [Candidate]
+    }
+    var asOf: [String]
+    var observedThrough: String
+    var horizonDays: Int
+    var events: Int
+    var badLines: Int
+    var borrowers: Int
+    var examples: Int
+    var models: [String: Model]
+    enum CodingKeys: String, CodingKey {
+      case asOf = "as_of"
+      case observedThrough = "observed_through"
+      case horizonDays = "horizon_days"
+      case events
+      case badLines = "bad_lines"
+      case borrowers, examples, models
+    }
+  }
+
+  private static func writeReport(
+    _ folder: String, _ result: TrainingResult, _ settings: TrainingSettings
+  ) throws(TrainingError) {
+    let models = Dictionary(
+      uniqueKeysWithValues: result.models.map {
+        ($0.kind.rawValue, Report.Model(version: $0.version, metrics: $0.metrics, candidates: $0.candidates))
+      })
+    try MetricsFile.write(
+      Report(
+        asOf: settings.asOf.dates.map(\.dateText), observedThrough: settings.asOf.observedThrough.text,
+        horizonDays: settings.asOf.horizonDays, events: result.summary.events, badLines: result.summary.badLines,
+        borrowers: result.borrowers, examples: result.examples, models: models), folder: folder)
+  }
+
+  private static func lines(_ result: TrainingResult) -> [String] {
+    var lines = [
+      "\(result.examples) examples of \(result.borrowers) borrowers as of "
+        + result.asOf.dates.map(\.dateText).joined(separator: ", ")
+    ]
+    lines += badLines(result.summary)
+    for model in result.models {
+      lines.append("\(model.kind.rawValue): \(model.version)")
+      for candidate in model.candidates {
+        lines.append(
+          "  \(candidate.chosen ? "*" : " ") \(candidate.name.padded(24)) \(figures(candidate.metrics, model.kind))")
+      }
+    }
+    return lines
+  }
+
+  static func badLines(_ summary: HistorySummary) -> [String] {
+    guard summary.badLines > 0 else { return [] }
+    return ["\(summary.badLines) lines are no events and were left out:"]
+      + summary.firstBadLines.map { "  " + $0.description }
+  }
+
+  /// The figures that matter of a kind, in a fixed order.
+  static func figures(_ metrics: [String: Double], _ kind: ModelKind) -> String {
+    let names: [String]
+    switch kind {
+    case .overdue: names = ["auc", "ks", "brier", "log_loss", "ece"]
+    case .demand:
+      names = ["borrowing.auc", "rmse_log1p", "mae", "normalized_gini", "total_forecast_over_actual", "coverage_80"]
+    case .utilization: names = ["rmse", "mae"]
+    case .repayment: names = []
+    }
+    return names.compactMap { name in
+      metrics[name].map { "\(name) \(String(format: $0 >= 100 ? "%.0f" : "%.4f", $0))" }
+    }.joined(separator: "  ")
+  }
+}
+
+extension String {
+  func padded(_ width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+}
+
+/// `metrics.json` of a training or an evaluation: sorted keys, replaced by rename.
+enum MetricsFile {
+  static func write(_ value: some Encodable, folder: String) throws(TrainingError) {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+    do {
+      let data = try encoder.encode(value) + Data([10])
+      try data.write(to: URL(fileURLWithPath: folder).appendingPathComponent("metrics.json"), options: .atomic)
+    } catch {
+      throw TrainingError(.failed, "\(folder)/metrics.json: cannot be written; look for space and the right to write")
+    }
+  }
+}
