@@ -122,6 +122,10 @@ public struct BorrowerStore: ~Copyable {
   /// Borrowers changed since their last `takeChanged`.
   public var changedCount: Int { changed.count }
 
+  /// Begins one round over all that is changed now: from here on `takeChanged` ends with it. What changes behind the
+  /// cursor meanwhile is left to the next round, so that a round has an end under any load.
+  public mutating func startChangedRound() { changed.startRound() }
+
   /// Takes the next changed borrower and clears its mark; nil when there is none. A cursor goes round the arena, so
   /// that each call costs little.
   public mutating func takeChanged() -> BorrowerHandle? {

@@ -2,6 +2,8 @@
 struct ChangedMarks: ~Copyable {
   private var words: [[UInt64]] = []
   private var cursor = 0
+  /// In words; nil before the first round.
+  private var roundEnd: Int?
   private(set) var count = 0
   /// Bytes of the marked borrowers.
   private(set) var bytes = 0
@@ -31,10 +33,17 @@ struct ChangedMarks: ~Copyable {
     bytes -= held
   }
 
+  /// From here on `next` goes through the arena once, as far as it reaches now, and then returns nil.
+  mutating func startRound() {
+    cursor = 0
+    roundEnd = words.count * ChangedMarks.wordsPerSegment
+  }
+
   /// The next marked block from the cursor on; its mark stays.
   mutating func next() -> UInt32? {
     guard count > 0 else { return nil }
     while true {
+      if let roundEnd, cursor >= roundEnd { return nil }
       let segment = cursor / ChangedMarks.wordsPerSegment
       let word = cursor % ChangedMarks.wordsPerSegment
       if segment >= words.count {
