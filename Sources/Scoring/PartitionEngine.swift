@@ -13,25 +13,13 @@ public struct RecordSource: Sendable {
   }
 }
 
-/// What decided besides the input, in the order it was taken; written to the partition's journal in the transaction that
-/// publishes its effects, with the input offset it precedes.
-public enum JournalEntry: Equatable, Sendable {
-  /// The wall clock moved an idle partition's watermark on.
-  case idleAdvance(watermark: EventTime)
-  /// Settings in force from here: of the file at the start (`controlID` begins with `file:`), or a control record.
-  case settings(DecisionSettings, controlID: String)
-  /// The models in force from here.
-  case models(version: String, digest: String)
-
-  public func encode(into buffer: inout ByteBuffer) { fatalError("interface") }
-  public static func decode(_ bytes: UnsafeBufferPointer<UInt8>) -> JournalEntry? { fatalError("interface") }
-}
-
-/// Counters of one partition since it was made, for metrics and the status view.
+/// Counters of one partition since it was made, for metrics and the status view. What is applied again with outputs
+/// muted was counted before, and is not.
 public struct EngineCounters: Sendable {
   /// Indexed by `EventKind.rawValue`.
   public var accepted = [UInt64](repeating: 0, count: 18)
   public var repeated = [UInt64](repeating: 0, count: 18)
+  /// Accepted events older than the watermark.
   public var late: UInt64 = 0
   public var timersFired: UInt64 = 0
   /// [status.rawValue][severity.rawValue]
@@ -46,55 +34,176 @@ public struct EngineCounters: Sendable {
 ///
 /// The loop, for each input record: `moveWatermark`, then `step` until it returns false (each fires one timer), then
 /// `apply`. For each journal entry: `take`, then `step` until it returns false. A transaction may be cut between two steps.
+///
+/// An accepted event, and a due date passed, give one score, then at most one alert, then at most one lead, in this order.
+/// A `borrower_erased` gives the tombstone on `scores` in the place of the score.
 public struct PartitionEngine: ~Copyable {
-  public init(partition: Int32, configuration: EngineConfiguration, models: ModelSet) { fatalError("interface") }
+  let partition: Int32
+  let configuration: EngineConfiguration
+  var models: ModelSet
 
-  public var watermark: EventTime { fatalError("interface") }
-  public var borrowers: Int { fatalError("interface") }
-  public var stateBytes: Int { fatalError("interface") }
-  public var counters: EngineCounters { fatalError("interface") }
-  /// In force; nil before the first `take(.settings)`.
-  public var settings: DecisionSettings? { fatalError("interface") }
+  // State: the borrowers' bytes and the partition's values.
+  var store = BorrowerStore()
+  public internal(set) var watermark = EventTime.distantPast
+  /// In force; nil before the first `take(.settings)`: then those of the configuration are.
+  public internal(set) var settings: DecisionSettings?
   /// The digest of the models in force; nil before the first `take(.models)`.
-  public var modelsDigest: String? { fatalError("interface") }
+  public internal(set) var modelsDigest: String?
+  /// The version that goes with it.
+  public internal(set) var modelsVersion: String?
+
+  // Follows from the settings in force.
+  var alertPolicy: AlertPolicy
+  var leadPolicy: LeadPolicy
+  var rules: RuleSet
+
+  // Follows from state and watermark.
+  var timers = TimerQueue()
+  var passed = PassedTimers()
+  var control: ControlDecisions?
+
+  // Checkpoints and recovery.
+  /// Ids of borrowers that were erased since the last slice, each behind its length in one byte.
+  var tombstones = ByteBuffer(capacity: 64)
+  /// Values of the partition as at the first slice of the checkpoint under way.
+  var checkpointStart: PartitionValues?
+  var recovery = RecoveryProgress()
+  var restored: PartitionRecord?
+
+  // The borrower under work and what it takes; reused for every event.
+  var id = ByteBuffer(capacity: 64)
+  var state = BorrowerState()
+  var decision = DecisionState()
+  var bytes = ByteBuffer(capacity: 1 << 12)
+  var input = ModelInput()
+  /// `input` holds the features as of `inputTime`.
+  var isInputFilled = false
+  var workspace = ModelWorkspace()
+  var contributions: [Contribution] = []
+  var score = ScoreRecord()
+  var loanID: [UInt8] = []
+
+  public internal(set) var counters = EngineCounters()
+
+  public init(partition: Int32, configuration: EngineConfiguration, models: ModelSet) {
+    self.partition = partition
+    self.configuration = configuration
+    self.models = models
+    alertPolicy = AlertPolicy(configuration.settings.alerts)
+    leadPolicy = LeadPolicy(configuration.settings.leads)
+    rules = RuleSet(configuration.settings.alerts)
+    score.context.sourceTopic = Array(configuration.inputTopic.utf8)
+    score.context.sourcePartition = partition
+    score.context.currency = Array(configuration.currency.utf8)
+    use(models)
+  }
+
+  public var borrowers: Int { store.count }
+  /// Bytes of memory that hold borrowers.
+  public var stateBytes: Int { store.residentBytes }
+
+  /// From the borrower's next event or timer.
+  public mutating func use(_ models: ModelSet) {
+    self.models = models
+    score.context.modelVersion = Array(models.version.utf8)
+    score.utilizationTarget = models.utilization.map { Array($0.target.utf8) } ?? []
+  }
 
   /// The event time rule: the watermark becomes at most `occurredAt` less the lateness and never passes the record's
   /// timestamp. Never moves back.
-  public mutating func moveWatermark(occurredAt: EventTime, recordTimestamp: EventTime) { fatalError("interface") }
-  /// Does the next pending piece of work (a timer that the watermark has passed, in the order due time, kind,
-  /// borrower_id, loan_id; or one borrower of a changed threshold, in byte order of id). False when none is left.
-  public mutating func step(_ source: RecordSource, _ outputs: inout OutputBatch) -> Bool { fatalError("interface") }
-  /// Applies, scores and decides one event.
-  public mutating func apply(
-    _ event: borrowing BorrowerEvent, _ source: RecordSource, traceparent: UnsafeBufferPointer<UInt8>,
-    _ outputs: inout OutputBatch
-  ) -> ApplyResult { fatalError("interface") }
-  public mutating func take(_ entry: JournalEntry) { fatalError("interface") }
-  /// From the borrower's next event or timer.
-  public mutating func use(_ models: ModelSet) { fatalError("interface") }
-
-  // Checkpoints. Slices are cut on record boundaries only (never between two steps of one record), so a borrower's
-  // record includes all input before `inputOffset` and all journal before `journalOffset`.
-  /// Bytes of borrowers changed since they were last written.
-  public var changedBytes: Int { fatalError("interface") }
-  /// Appends state records (key borrower_id, or a tombstone for an erased one) of up to `maxBytes`; false when nothing
-  /// changed is left.
-  public mutating func writeSlice(
-    inputOffset: Int64, journalOffset: Int64, maxBytes: Int, _ outputs: inout OutputBatch
-  ) -> Bool { fatalError("interface") }
-  /// Appends the partition's own record (key `@partition`): the position to re-apply from (that of the checkpoint's first
-  /// slice), the position it stands at (that of its last), watermark, totals, settings and models in force.
-  public mutating func writePartitionRecord(
-    reapplyInputOffset: Int64, reapplyJournalOffset: Int64, inputOffset: Int64, journalOffset: Int64,
-    _ outputs: inout OutputBatch
-  ) { fatalError("interface") }
-  /// Takes a record of the state topic, in log order; a nil value is a tombstone.
-  public mutating func restore(key: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>?) throws(StateError) {
-    fatalError("interface")
+  public mutating func moveWatermark(occurredAt: EventTime, recordTimestamp: EventTime) {
+    watermark = max(watermark, min(occurredAt - configuration.allowedLatenessMilliseconds, recordTimestamp))
   }
-  /// Ends the reading of state: where to re-apply from. Until the position it stood at, borrowers skip what they include.
-  public mutating func finishRestore() -> (inputOffset: Int64, journalOffset: Int64)? { fatalError("interface") }
 
-  /// A digest of all state, the same on every machine.
-  public func stateHash() -> String { fatalError("interface") }
+  /// Takes what decides besides the input. Settings that differ from those in force are decided by again, by `step`, for
+  /// every borrower; the first ones only set. Settings are valid (`DecisionSettings.validate`).
+  ///
+  /// `journalOffset` is the entry's own when it is read back from the journal, so that borrowers that include it are not
+  /// decided again; nil when it is taken for the first time.
+  public mutating func take(_ entry: JournalEntry, journalOffset: Int64? = nil) {
+    switch entry {
+    case .idleAdvance(let advanced): watermark = max(watermark, advanced)
+    case .models(let version, let digest):
+      modelsVersion = version
+      modelsDigest = digest
+    case .settings(let taken, let controlID):
+      let isFirst = settings == nil
+      let hasChanged = settings != taken
+      settings = taken
+      alertPolicy = AlertPolicy(taken.alerts)
+      leadPolicy = LeadPolicy(taken.leads)
+      rules = RuleSet(taken.alerts)
+      guard !isFirst && hasChanged else { return }
+      precondition(control == nil, "the steps of a journal entry are done before the next one is taken")
+      control = ControlDecisions(id: Array(controlID.utf8), asOf: watermark, journalOffset: journalOffset)
+    }
+  }
+
+  /// Does the next pending piece of work (one borrower of a changed threshold, in byte order of id; or a timer that the
+  /// watermark has passed, in the order due time, kind, borrower_id, loan_id). False when none is left.
+  public mutating func step(_ source: RecordSource, _ outputs: inout OutputBatch) -> Bool {
+    score.context.sourceOffset = source.offset
+    if control != nil, decideAgain(&outputs) { return true }
+    return fireNextTimer(&outputs)
+  }
+}
+
+// MARK: The borrower under work
+
+extension PartitionEngine {
+  /// A borrower's next timer.
+  struct Timer: Equatable {
+    var due: EventTime
+    var kind: Trigger
+    static let none = Timer(due: .distantFuture, kind: .duePassed)
+  }
+
+  /// The earliest timer of the borrower under work; a due date before a lead's end of the same time.
+  @inline(__always) var nextTimer: Timer {
+    let due = state.nextDue
+    let leadEnd = decision.leadTimer
+    return leadEnd < due ? Timer(due: leadEnd, kind: .leadExpired) : Timer(due: due, kind: .duePassed)
+  }
+
+  /// The latest of the borrower's events and fired timers. The end of a lead is a borrower's time: where a lead's timer
+  /// was the last thing to happen, the features part knows nothing of it.
+  @inline(__always) var borrowerTime: EventTime { max(state.borrowerTime, decision.leadEndedAt) }
+
+  /// When a timer may fire.
+  @inline(__always) func fireTime(_ timer: Timer) -> EventTime {
+    timer.due == .distantFuture ? .distantFuture : unsafe timer.due + Murmur.timerJitterMilliseconds(id.bytes)
+  }
+
+  @inline(__always) mutating func load(_ handle: BorrowerHandle?) {
+    isInputFilled = false
+    guard let handle else {
+      state.reset()
+      decision.reset()
+      return
+    }
+    bytes.removeAll()
+    store.read(handle, into: &bytes)
+    do throws(StateError) {
+      let held = unsafe bytes.bytes
+      let own = try unsafe state.decode(held)
+      try unsafe decision.decode(UnsafeBufferPointer(rebasing: held[own...]))
+    } catch {
+      // What is restored is decoded once before it is taken: these bytes are ours.
+      preconditionFailure("a borrower's bytes in memory are damaged")
+    }
+  }
+
+  /// Loads a borrower with its id.
+  mutating func loadWithID(_ handle: BorrowerHandle) {
+    id.removeAll()
+    store.readID(handle, into: &id)
+    load(handle)
+  }
+
+  @discardableResult @inline(__always) mutating func save() -> BorrowerHandle {
+    bytes.removeAll()
+    state.encode(into: &bytes)
+    decision.encode(into: &bytes)
+    return unsafe store.write(id.bytes, bytes.bytes)
+  }
 }

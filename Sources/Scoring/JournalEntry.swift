@@ -1,0 +1,94 @@
+import Borrowers
+
+/// What decided besides the input, in the order it was taken; written to the partition's journal in the transaction that
+/// publishes its effects, with the input offset it precedes.
+public enum JournalEntry: Equatable, Sendable {
+  /// The wall clock moved an idle partition's watermark on.
+  case idleAdvance(watermark: EventTime)
+  /// Settings in force from here: of the file at the start (`controlID` begins with `file:`), or a control record.
+  case settings(DecisionSettings, controlID: String)
+  /// The models in force from here.
+  case models(version: String, digest: String)
+
+  /// Of the bytes: version (1), kind (1), and by kind the watermark in milliseconds (8), or texts, each behind its length
+  /// in four bytes. Little-endian.
+  static let version: UInt8 = 1
+
+  public func encode(into buffer: inout ByteBuffer) {
+    buffer.append(Self.version)
+    switch self {
+    case .idleAdvance(let watermark):
+      buffer.append(1)
+      buffer.append(littleEndian: watermark.milliseconds)
+    case .settings(let settings, let controlID):
+      buffer.append(2)
+      Self.append(controlID, to: &buffer)
+      Self.append(settings.json, to: &buffer)
+    case .models(let version, let digest):
+      buffer.append(3)
+      Self.append(version, to: &buffer)
+      Self.append(digest, to: &buffer)
+    }
+  }
+
+  /// Nil when the bytes are damaged or of a newer version.
+  public static func decode(_ bytes: UnsafeBufferPointer<UInt8>) -> JournalEntry? {
+    var reader = unsafe PartitionReader(bytes)
+    guard reader.byte() == version else { return nil }
+    let entry: JournalEntry
+    switch reader.byte() {
+    case 1: entry = .idleAdvance(watermark: EventTime(milliseconds: reader.integer(Int64.self)))
+    case 2:
+      let controlID = reader.text()
+      guard let settings = try? DecisionSettings(json: reader.text()) else { return nil }
+      entry = .settings(settings, controlID: controlID)
+    case 3:
+      let version = reader.text()
+      entry = .models(version: version, digest: reader.text())
+    default: return nil
+    }
+    return reader.isWhole ? entry : nil
+  }
+
+  static func append(_ text: String, to buffer: inout ByteBuffer) {
+    let bytes = Array(text.utf8)
+    buffer.append(littleEndian: UInt32(bytes.count))
+    buffer.append(bytes)
+  }
+}
+
+/// Reads journal entries and partition records: seldom, so by plain arrays.
+struct PartitionReader {
+  private let bytes: [UInt8]
+  private var position = 0
+  private(set) var isDamaged = false
+
+  init(_ bytes: UnsafeBufferPointer<UInt8>) { unsafe self.bytes = Array(bytes) }
+
+  /// All was read, and nothing was missing.
+  var isWhole: Bool { !isDamaged && position == bytes.count }
+
+  mutating func byte() -> UInt8 { integer(UInt8.self) }
+
+  mutating func integer<Integer: FixedWidthInteger>(_ type: Integer.Type) -> Integer {
+    let size = MemoryLayout<Integer>.size
+    guard bytes.count - position >= size else {
+      isDamaged = true
+      return 0
+    }
+    var value: Integer = 0
+    for index in 0..<size { value |= Integer(truncatingIfNeeded: bytes[position + index]) << Integer(8 * index) }
+    position += size
+    return value
+  }
+
+  mutating func text() -> String {
+    let count = Int(integer(UInt32.self))
+    guard count <= bytes.count - position else {
+      isDamaged = true
+      return ""
+    }
+    defer { position += count }
+    return String(decoding: bytes[position..<position + count], as: UTF8.self)
+  }
+}
