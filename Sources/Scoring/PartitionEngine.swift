@@ -121,6 +121,8 @@ public struct PartitionEngine: ~Copyable {
   /// `journalOffset` is the entry's own when it is read back from the journal, so that borrowers that include it are not
   /// decided again; nil when it is taken for the first time.
   public mutating func take(_ entry: JournalEntry, journalOffset: Int64? = nil) {
+    // Nothing is taken for the first time before all was applied again: what borrowers include lies behind.
+    if journalOffset == nil { recovery = RecoveryProgress() }
     switch entry {
     case .idleAdvance(let advanced): watermark = max(watermark, advanced)
     case .models(let version, let digest):
