@@ -29,15 +29,15 @@ extension BorrowerState {
   public func fill(_ input: inout ModelInput, at now: EventTime) {
     let asOf = max(now, time)
     unsafe input.picture.update(repeating: 0)
-    let inputs = unsafe gather(at: asOf, picture: input.picture.baseAddress!)
-    unsafe shade(input.picture.baseAddress!, inputs.cellCount)
+    let inputs = gather(at: asOf)
+    unsafe sums.shade(input.picture.baseAddress!, inputs.cellCount)
     var sink = unsafe ValueSink(input.features.baseAddress!)
     describeFeatures(inputs, &sink)
     assert(sink.count == FeatureCatalogue.count)
   }
 
-  /// Adds tiles up and reads open amounts. `picture` is nil where only definitions are asked for.
-  func gather(at now: EventTime, picture: UnsafeMutablePointer<Float>?) -> FeatureInputs {
+  /// Adds tiles up and reads open amounts.
+  func gather(at now: EventTime) -> FeatureInputs {
     let milliseconds = now.milliseconds
     var f = FeatureInputs(
       now: milliseconds, limit: profile.information.creditLimit, income: profile.information.monthlyIncome,
@@ -45,7 +45,7 @@ extension BorrowerState {
       amountPastDue: arrears.amountPastDue(at: milliseconds))
     sums.clear()
     gatherHours(Periods.hour(now), &f)
-    unsafe gatherDays(Periods.day(now), picture, &f)
+    gatherDays(Periods.day(now), &f)
     gatherMonths(Periods.day(now), &f)
     gatherDues(milliseconds, &f)
     sums.combine()
@@ -63,7 +63,7 @@ extension BorrowerState {
   }
 
   @inline(__always) private func gatherDays(
-    _ today: Int, _ picture: UnsafeMutablePointer<Float>?, _ f: inout FeatureInputs
+    _ today: Int, _ f: inout FeatureInputs
   ) {
     var before = -1
     for index in 0..<days.tiles.count {
@@ -82,10 +82,9 @@ extension BorrowerState {
         if age <= 30 { f.activeDays.1 += 1 }
         f.activeDays.2 += 1
       }
-      if let picture = unsafe picture, age < ModelInput.pictureDays {
+      if age < ModelInput.pictureDays {
         let cell = (ModelInput.pictureDays - 1 - age) * ModelInput.pictureChannels + tile.channel
-        unsafe picture[cell] = BorrowerState.level(tile)
-        sums.note(cell: cell, at: f.cellCount)
+        sums.note(cell: cell, BorrowerState.level(tile), at: f.cellCount)
         f.cellCount += 1
       }
     }
@@ -95,21 +94,6 @@ extension BorrowerState {
   @inline(__always) private static func level(_ tile: Tile) -> Float {
     let hasAmount = countedChannels & (1 << UInt32(tile.channel)) == 0
     return hasAmount ? tile.sum : Float(tile.count)
-  }
-
-  /// Takes the logarithm of the cells that were written, 16 at a time.
-  @inline(__always) private func shade(_ picture: UnsafeMutablePointer<Float>, _ count: Int) {
-    var start = 0
-    while start < count {
-      let size = min(16, count - start)
-      var levels = SIMD16<Float>.zero
-      for lane in 0..<size { levels[lane] = unsafe picture[sums.cell(at: start + lane)] }
-      let isNegative = levels .< 0
-      let logarithms = Portable.logAtLeastOne(levels.replacing(with: -levels, where: isNegative) + 1)
-      levels = logarithms.replacing(with: -logarithms, where: isNegative)
-      for lane in 0..<size { unsafe picture[sums.cell(at: start + lane)] = levels[lane] }
-      start += size
-    }
   }
 
   /// Channels without amounts.

@@ -26,7 +26,7 @@ public enum FeatureCatalogue {
   public static let all: [FeatureDefinition] = {
     var sink = DefinitionSink()
     let state = BorrowerState()
-    let inputs = unsafe state.gather(at: EventTime(milliseconds: 0), picture: nil)
+    let inputs = state.gather(at: EventTime(milliseconds: 0))
     state.describeFeatures(inputs, &sink)
     return sink.definitions
   }()

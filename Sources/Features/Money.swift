@@ -4,8 +4,8 @@ enum Money {
   /// repaid all would go on owing 5.5e-17.
   @inline(__always) static func settled(_ value: Double) -> Double {
     let magnitude = abs(value)
-    if magnitude < 9e9 { return (value * 1e6).rounded() / 1e6 }
-    if magnitude < 9e13 { return (value * 1e2).rounded() / 1e2 }
+    if magnitude < 9e9 { return (value * 1e6).rounded(.toNearestOrEven) / 1e6 }
+    if magnitude < 9e13 { return (value * 1e2).rounded(.toNearestOrEven) / 1e2 }
     return value
   }
 }

@@ -17,6 +17,12 @@ import Borrowers
     unsafe position += 1
   }
 
+  /// A byte or none, without a branch.
+  @inline(__always) mutating func byte(_ value: UInt8, if isPresent: Bool) {
+    unsafe position.pointee = value
+    unsafe position += isPresent ? 1 : 0
+  }
+
   @inline(__always) mutating func fixed<Value: FixedWidthInteger>(_ value: Value) {
     unsafe UnsafeMutableRawPointer(position).storeBytes(of: value.littleEndian, as: Value.self)
     unsafe position += MemoryLayout<Value>.size
@@ -40,7 +46,7 @@ import Borrowers
   /// A sum as its code of two bits and the 0, 2, 3 or 4 bytes that go with it: nothing, a whole number of hundredths, or
   /// the bits of any other number. Exact for all.
   @inline(__always) static func packed(_ value: Float) -> PackedFloat {
-    let hundredths = (Double(value) * 100).rounded()
+    let hundredths = (Double(value) * 100).rounded(.toNearestOrEven)
     let isWhole = hundredths >= 0 && hundredths < 0x1p24 && value.sign == .plus
     let whole = UInt32(isWhole ? hundredths : 0)
     if isWhole && PackedFloat.value(ofHundredths: whole) == value {
@@ -58,7 +64,7 @@ import Borrowers
   /// A whole number of hundredths as a varint, NaN as a 3, others in 8 bytes behind a 1. Exact for all.
   @inline(__always) mutating func number(_ value: Double) {
     if value.isNaN { return byte(3) }
-    let hundredths = (value * 100).rounded()
+    let hundredths = (value * 100).rounded(.toNearestOrEven)
     if abs(hundredths) < 0x1p52, hundredths / 100 == value, value != 0 || value.sign == .plus {
       let whole = Int64(hundredths)
       varint(UInt64(bitPattern: (whole << 1) ^ (whole >> 63)) << 1)
@@ -170,15 +176,15 @@ struct PackedFloat {
     return PackedFloat.value(code: code, bits: bits)
   }
 
-  /// Bytes not read yet.
-  @inline(__always) var remaining: Int { unsafe end - position }
-
-  /// A byte where `remaining` has been asked.
-  @inline(__always) mutating func uncheckedByte() -> UInt8 {
-    assert(remaining > 0)
+  /// A byte or, where there is none, 0.
+  @inline(__always) mutating func byte(if isPresent: Bool) -> UInt8 {
+    guard unsafe position < end else {
+      if isPresent { isDamaged = true }
+      return 0
+    }
     let value = unsafe position.pointee
-    unsafe position += 1
-    return value
+    unsafe position += isPresent ? 1 : 0
+    return isPresent ? value : 0
   }
 
   @inline(__always) mutating func number() -> Double {

@@ -74,7 +74,9 @@ struct TileList: ~Copyable {
   // largest value where they are needed.
   static let encodedMax = 1 + 1 + 5 + 4 + 4
 
-  func encode(_ writer: inout StateWriter, from origin: Int) {
+  func encode(_ target: inout StateWriter, from origin: Int) {
+    // A copy stays in registers.
+    var writer = target
     writer.varint(UInt64(tiles.count))
     var previous = origin
     for index in 0..<tiles.count {
@@ -83,24 +85,26 @@ struct TileList: ~Copyable {
       let sum = StateWriter.packed(tile.sum)
       let isSingle = tile.count == 1
       writer.byte(UInt8(tile.channel) | (isSame ? 16 : 0) | (isSingle ? 32 : 0) | sum.code << 6)
-      if !isSame {
-        writer.byte(UInt8(tile.period - previous))
-        previous = tile.period
-      }
+      writer.byte(UInt8(tile.period - previous), if: !isSame)
+      previous = tile.period
       if !isSingle { writer.varint(UInt64(tile.count)) }
       writer.float(sum)
       if keepsLargest && !isSingle && sum.code != 0 { writer.fixed(tile.largest.bitPattern) }
     }
+    target = writer
   }
 
-  mutating func decode(_ reader: inout StateReader, from origin: Int) {
+  mutating func decode(_ source: inout StateReader, from origin: Int) {
+    // A copy stays in registers.
+    var reader = source
+    defer { source = reader }
     tiles.removeAll()
     let count = reader.count(upTo: tiles.capacity)
     var period = origin
     var before: Int64 = -1
     for _ in 0..<count {
       let head = reader.byte()
-      if head & 16 == 0 { period += Int(reader.byte()) }
+      period += Int(reader.byte(if: head & 16 == 0))
       let isSingle = head & 32 != 0
       let events = isSingle ? 1 : UInt32(truncatingIfNeeded: reader.count(upTo: Int(UInt32.max)))
       let code = head >> 6

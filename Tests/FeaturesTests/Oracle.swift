@@ -121,7 +121,9 @@ struct Oracle {
   }
 
   private func rounded(_ value: Double) -> Double {
-    abs(value) < 9e9 ? (value * 1e6).rounded() / 1e6 : (abs(value) < 9e13 ? (value * 1e2).rounded() / 1e2 : value)
+    abs(value) < 9e9
+      ? (value * 1e6).rounded(.toNearestOrEven) / 1e6
+      : (abs(value) < 9e13 ? (value * 1e2).rounded(.toNearestOrEven) / 1e2 : value)
   }
 
   func past(_ amount: Open, _ now: Int64) -> Bool { amount.missedDays != nil || now >= amount.due }
