@@ -40,6 +40,8 @@ struct CommandDefinition: Sendable {
   var details = ""
   /// Exactly one of these is required where there are any.
   var choices: [ChoiceDefinition] = []
+  /// Choices of the contract that this version does not have.
+  var laterChoices: [String] = []
   var options: [OptionDefinition] = []
   /// Command lines with what they do.
   var examples: [(line: String, effect: String)] = []

@@ -81,6 +81,9 @@ struct ParsedArguments: Equatable, Sendable {
     let names = definition.choices.map(\.name)
     guard !names.isEmpty else { throw misuse("unexpected argument \(word)") }
     guard choice == nil else { throw misuse("unexpected argument \(word): \(choice ?? "") was said already") }
+    guard !definition.laterChoices.contains(word) else {
+      throw .misused("lendpulse \(command) \(word): not in this version; say \(Self.either(names))")
+    }
     guard names.contains(word) else {
       throw misuse("unknown: \(word); say \(Self.either(names))\(Suggestion.phrase(for: word, among: names))")
     }

@@ -5,6 +5,8 @@ import Scoring
 struct ConfigurationChecks {
   var configuration: Configuration
   var origins: [String: ConfigurationOrigin]
+  /// Where the condition of each rule stands; empty for the default rules.
+  var conditions: [(key: String, origin: ConfigurationOrigin)]
 
   var problems: [ConfigurationProblem] { bandProblems + topicProblems + ruleProblems + versionProblems }
 
@@ -35,7 +37,17 @@ struct ConfigurationChecks {
     return found
   }
 
-  private var ruleProblems: [ConfigurationProblem] { [] }
+  /// What the conditions say is judged by the engine that will read them.
+  private var ruleProblems: [ConfigurationProblem] {
+    zip(conditions, configuration.alerts.rules).flatMap { condition, rule in
+      var settings = DecisionSettings()
+      settings.alerts.allowProtected = configuration.alerts.allowProtected
+      settings.alerts.rules = [rule]
+      return settings.validate().filter { $0.keyPath.hasSuffix(".when") }.map {
+        ConfigurationProblem(origin: condition.origin, key: condition.key, message: $0.message)
+      }
+    }
+  }
 
   /// What the contract has and this version cannot do yet is refused, not passed over.
   private var versionProblems: [ConfigurationProblem] {

@@ -7,6 +7,8 @@ struct ConfigurationReader {
   private var problems: [ConfigurationProblem] = []
   /// Where the value in force of each key came from.
   private var origins: [String: ConfigurationOrigin] = [:]
+  /// The conditions of `alerts.rules`, in the order of the rules in force.
+  private var conditions: [(key: String, origin: ConfigurationOrigin)] = []
 
   /// `settings` are the values of `--set`, in order; the last of a key wins.
   static func read(
@@ -37,7 +39,8 @@ struct ConfigurationReader {
     if let bytes { reader.take(file: file, bytes) }
     reader.take(environment: environment)
     for setting in settings { reader.take(setting: setting) }
-    let checks = ConfigurationChecks(configuration: reader.configuration, origins: reader.origins)
+    let checks = ConfigurationChecks(
+      configuration: reader.configuration, origins: reader.origins, conditions: reader.conditions)
     let problems = reader.problems + checks.problems
     guard problems.isEmpty else { throw ConfigurationProblems(problems: sorted(problems)) }
     return reader.configuration
@@ -134,6 +137,7 @@ struct ConfigurationReader {
     key.assign(&configuration, &value)
     problems += value.problems
     origins[key.path] = origin
+    if key.path == AlertRules.path { conditions = value.parts }
   }
 
   // MARK: Problems

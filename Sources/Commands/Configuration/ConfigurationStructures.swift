@@ -52,6 +52,7 @@ enum AlertRules {
       if let rule = readRule(&part) {
         if rules.contains(where: { $0.name == rule.name }) { part.refuse("a rule named \(rule.name) stands above") }
         rules.append(rule)
+        value.parts.append(part.parts[0])
       }
       value.problems += part.problems
     }
@@ -81,6 +82,7 @@ enum AlertRules {
     guard let whenText = when.text(expecting: "a condition such as \"days_past_due >= 60\""),
       let level = severity.choice(ConfigurationKey.severities), let nameText
     else { return nil }
+    value.parts = [(when.key, when.origin)]
     return RuleSettings(name: nameText, when: whenText, severity: level)
   }
 

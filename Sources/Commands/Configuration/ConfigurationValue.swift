@@ -6,6 +6,8 @@ struct ConfigurationValue {
   var node: YAMLNode
   var origin: ConfigurationOrigin
   var problems: [ConfigurationProblem] = []
+  /// Of a list: where each element that was taken stands, for checks that come later.
+  var parts: [(key: String, origin: ConfigurationOrigin)] = []
 
   /// The value of a part: an element of a list, a field of a mapping.
   func part(_ name: String, _ node: YAMLNode) -> ConfigurationValue {

@@ -1,0 +1,152 @@
+import Borrowers
+import History
+import Synchronization
+import Training
+
+extension CommandDefinition {
+  static let train = CommandDefinition(
+    name: "train",
+    summary: "trains models from a history of events",
+    details: """
+      An example is a borrower as of 00:00 UTC of a date: it sees the events before it, its label is what came in the
+      horizon that begins there. Without --as-of, dates count back by 30 days from what is observed, less the horizon. A
+      model is written whole or not at all; the new versions serve when all asked for are trained.
+      """,
+    choices: [
+      ChoiceDefinition(name: "demand", meaning: "what a borrower draws within 30 days"),
+      ChoiceDefinition(name: "overdue", meaning: "whether a payment is missed within the horizon"),
+      ChoiceDefinition(name: "utilization", meaning: "how much of the credit limit is used"),
+      ChoiceDefinition(name: "all", meaning: "these three"),
+    ],
+    laterChoices: ["repayment"],
+    options: [historyOption, modelsOption] + exampleOptions + [
+      OptionDefinition(
+        name: "--seed", value: "S", meaning: "the same seed and history give the same models; default 1"),
+      OptionDefinition(name: "--overdue-days", value: "D", meaning: "days past due that count as overdue; default 1"),
+      OptionDefinition(
+        name: "--utilization-target", value: "TARGET", meaning: "balance or cumulative; default cumulative"),
+      OptionDefinition(
+        name: "--prospect-days", value: "D",
+        meaning: "days after a first grant in which its use is measured; default 90"),
+      OptionDefinition(name: "--include-protected", meaning: "lets gender, marital status and household region in"),
+      reportOption,
+    ],
+    examples: [
+      ("lendpulse train all --history events.ndjson.gz --models models", "three models from all that is there"),
+      (
+        "lendpulse train overdue --history events.ndjson --models models --as-of 2005-10-01 --observed-through 2005-11-01",
+        "one model as of one date"
+      ),
+    ]
+  ) { arguments throws(CommandFailure) in try trainModels(arguments) }
+
+  static let evaluate = CommandDefinition(
+    name: "evaluate",
+    summary: "measures models on a history that they were not trained on",
+    options: [historyOption, modelsOption] + exampleOptions + [reportOption],
+    examples: [
+      ("lendpulse evaluate --history later.ndjson --models models", "the figures of every model that serves"),
+      ("lendpulse evaluate --history later.ndjson --models models --report report", "also as report/metrics.json"),
+    ]
+  ) { arguments throws(CommandFailure) in try evaluateModels(arguments) }
+
+  private static let historyOption = OptionDefinition(
+    name: "--history", value: "SOURCE", isRequired: true,
+    meaning: "past events: an .ndjson file, also .gz, or - for standard input")
+  private static let modelsOption = OptionDefinition(
+    name: "--models", value: "DIR", isRequired: true, meaning: "the folder of models")
+  private static let reportOption = OptionDefinition(
+    name: "--report", value: "DIR", meaning: "where metrics.json goes; default: nowhere")
+  private static let exampleOptions = [
+    OptionDefinition(name: "--as-of", value: "DATE", repeats: true, meaning: "a date to make examples of"),
+    OptionDefinition(
+      name: "--observed-through", value: "DATE",
+      meaning: "what is known ends here; default: the latest event of the history"),
+    OptionDefinition(name: "--horizon-days", value: "D", meaning: "how far labels look ahead; default 30"),
+  ]
+}
+
+private func trainModels(_ arguments: ParsedArguments) throws(CommandFailure) -> ExitStatus {
+  var options = TrainingOptions(history: try history(arguments), modelsDirectory: arguments.required("--models"))
+  options.asOf = try arguments.dates("--as-of")
+  options.observedThrough = try arguments.dates("--observed-through").last
+  options.horizonDays = try arguments.integer("--horizon-days", 1...365) ?? options.horizonDays
+  options.seed = try arguments.integer("--seed", 0...Int.max).map { UInt64($0) } ?? options.seed
+  options.labels.overdueDays = try arguments.integer("--overdue-days", 1...3_650) ?? options.labels.overdueDays
+  options.labels.prospectDays = try arguments.integer("--prospect-days", 1...3_650) ?? options.labels.prospectDays
+  if let text = arguments["--utilization-target"] {
+    guard let target = UtilizationTarget(rawValue: text) else {
+      throw arguments.misuse("--utilization-target must be balance or cumulative, not \(text)")
+    }
+    options.labels.utilizationTarget = target
+  }
+  options.includeProtected = arguments.has("--include-protected")
+  options.reportDirectory = arguments["--report"]
+  let made = options
+  return try report(command: "train") { progress throws(TrainingError) in
+    var options = made
+    options.kinds = try TrainingOptions.kinds(named: arguments.choice ?? "all")
+    return try TrainingRun.run(options, progress: progress).lines
+  }
+}
+
+private func evaluateModels(_ arguments: ParsedArguments) throws(CommandFailure) -> ExitStatus {
+  var options = EvaluationOptions(history: try history(arguments), modelsDirectory: arguments.required("--models"))
+  options.asOf = try arguments.dates("--as-of")
+  options.observedThrough = try arguments.dates("--observed-through").last
+  options.horizonDays = try arguments.integer("--horizon-days", 1...365) ?? options.horizonDays
+  options.reportDirectory = arguments["--report"]
+  let made = options
+  return try report(command: "evaluate") { progress throws(TrainingError) in
+    try EvaluationRun.run(made, progress: progress).lines
+  }
+}
+
+private func history(_ arguments: ParsedArguments) throws(CommandFailure) -> HistorySource {
+  do throws(HistoryError) {
+    return try HistorySource(arguments.required("--history"))
+  } catch {
+    throw .misused("lendpulse \(arguments.command): \(error.description)")
+  }
+}
+
+/// Runs long work with its progress on a terminal, and prints the lines it comes to.
+private func report(
+  command: String, _ work: (@escaping @Sendable (TrainingProgress) -> Void) throws(TrainingError) -> [String]
+) throws(CommandFailure) -> ExitStatus {
+  let shown = Mutex(Progress())
+  let lines: [String]
+  do throws(TrainingError) {
+    lines = try work { progress in
+      shown.withLock { $0.show { progress.line } }
+    }
+  } catch {
+    shown.withLock { $0.finish() }
+    let line = "lendpulse \(command): \(error.description)"
+    throw error.kind == .usage ? .misused(line) : .failed(line)
+  }
+  shown.withLock { $0.finish() }
+  try StandardStreams.print(lines.map { $0 + "\n" }.joined())
+  return .done
+}
+
+extension TrainingProgress {
+  fileprivate var line: String {
+    let percent = share.map { " \(Int($0 * 100)) %" } ?? ""
+    return phase + percent + (detail.isEmpty ? "" : ", \(detail)")
+  }
+}
+
+extension ParsedArguments {
+  /// The dates of an option that may be given again.
+  fileprivate func dates(_ option: String) throws(CommandFailure) -> [EventTime] {
+    var dates: [EventTime] = []
+    for text in all(option) {
+      guard let date = EventTime(date: text), date >= .earliest, date < .end else {
+        throw misuse("\(option) must be a date from 1990 to 2099, such as 2026-10-01, not \(text)")
+      }
+      dates.append(date)
+    }
+    return dates
+  }
+}
