@@ -95,7 +95,7 @@ let package = Package(
     tests("Kafka", ["Borrowers", "Scoring", "Pipeline", "Kafka", "CRdKafka"]),
     tests("Simulation", ["Borrowers", "Simulation"]),
     tests("StatusPage", ["Borrowers", "Pipeline", "StatusPage"]),
-    tests("Commands", ["Borrowers", "Scoring", "Pipeline", "Commands"]),
+    tests("Commands", ["Borrowers", "Features", "Models", "Scoring", "Pipeline", "Commands", "lendpulse"]),
     // Starting programs, temporary directories: what tests of whole programs share.
     .target(
       name: "TestSupport", dependencies: ["CRdKafka"], path: "Tests/TestSupport", swiftSettings: settings),

@@ -53,7 +53,7 @@ enum Version {
 /// Every command, in the order of its help.
 enum Commands {
   static let all: [CommandDefinition] = [
-    .run, .topics, .score, .simulate, .features, .models, .check,
+    .demo, .run, .topics, .score, .train, .evaluate, .simulate, .features, .models, .check,
   ]
 
   /// Named by the contract and not made yet: what to use until then.

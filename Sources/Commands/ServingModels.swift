@@ -1,12 +1,5 @@
 import Models
 
-/// The hexadecimal digest that a dead letter carries in place of too large a value.
-@Sendable func sha256Hexadecimal(_ bytes: [UInt8]) -> String {
-  var digest = SHA256()
-  digest.update(bytes)
-  return digest.finish()
-}
-
 /// The folder's models, or one line that says what is wrong with it.
 func loadModels(directory: String, command: String) throws(CommandFailure) -> ModelSet {
   do throws(ModelError) {

@@ -26,17 +26,16 @@ import Scoring
   /// By `DeadLetterCode.rawValue`.
   public private(set) var deadLetters: [UInt64]
 
-  /// `sha256` gives a hexadecimal digest. The settings in force are those of `configuration`.
+  /// The settings in force are those of `configuration`.
   public init(
     partitions count: Int, configuration: EngineConfiguration, models: ModelSet,
-    sha256: @escaping @Sendable ([UInt8]) -> String,
     identify: @escaping @Sendable (UnsafeBufferPointer<UInt8>) -> LineIdentity
   ) {
     precondition(count >= 1)
     partitions = (0..<count).map { LinePartition(Int32($0), configuration, models) }
     // The place of a line follows from its borrower: every line is where it belongs, as in a topic of one partition.
     decoding = RecordDecoding(
-      inputTopic: configuration.inputTopic, partitions: 1, deadLetterBytesMax: Self.deadLetterBytesMax, sha256: sha256)
+      inputTopic: configuration.inputTopic, partitions: 1, deadLetterBytesMax: Self.deadLetterBytesMax)
     unsafe self.identify = identify
     deadLetters = [UInt64](repeating: 0, count: Int(DeadLetterCode.allCases.map(\.rawValue).max() ?? 0) + 1)
   }

@@ -7,6 +7,7 @@ enum Interruption {
   private static let graceMilliseconds = 4_500
   private static let signalNumber = Atomic<Int32>(0)
   private static let isWatched = Atomic<Bool>(false)
+  private static let atEnd = Mutex<(@Sendable () -> Void)?>(nil)
   private static let wake = Mutex<(@Sendable () -> Void)?>(nil)
 
   /// The signal that was sent; nil: none yet.
@@ -22,6 +23,9 @@ enum Interruption {
     isWatched.store(true, ordering: .releasing)
     if isRequested { onSignal?() }
   }
+
+  /// What is done before the process ends without the command's own doing, such as giving the terminal back.
+  static func restoreAtEnd(_ restore: @escaping @Sendable () -> Void) { atEnd.withLock { $0 = restore } }
 
   /// To be called first, while there is one thread: those made later inherit that the signals are blocked.
   static func install() {
@@ -43,6 +47,7 @@ enum Interruption {
     wake.withLock { $0 }?()
     var patience = timespec(tv_sec: graceMilliseconds / 1_000, tv_nsec: graceMilliseconds % 1_000 * 1_000_000)
     _ = unsafe sigtimedwait(&signals, nil, &patience)
+    atEnd.withLock { $0 }?()
     _exit(128 + number)
   }
 

@@ -10,6 +10,9 @@ enum StandardStreams {
       ? .outputClosed : .failed("lendpulse: standard output cannot be written: \(FileProblem.reason(errno: failure))")
   }
 
+  /// One line to standard output, of a view that goes on without a reader.
+  static func reportOutput(_ line: String) { _ = write(Array((line + "\n").utf8), to: STDOUT_FILENO) }
+
   /// One line to standard error. Nobody may be there to read it: then it is lost.
   static func report(_ line: String) { _ = write(Array((line + "\n").utf8), to: STDERR_FILENO) }
 

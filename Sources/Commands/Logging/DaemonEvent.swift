@@ -8,8 +8,7 @@ enum DaemonEvent: Sendable {
   case modelsServing(models: [(kind: String, version: String)], digest: String)
   /// Outputs that are off because their model is not there.
   case outputOff(output: String, reason: String)
-  case topicsReady(created: [String], partitions: Int)
-  case httpListening(address: String)
+  case httpListening(port: Int)
   case ready(partitions: Int, borrowers: Int, milliseconds: Int)
   case stopping(signal: String)
   case stopped(milliseconds: Int)
@@ -31,7 +30,6 @@ extension DaemonEvent: LoggedEvent {
     case .starting: "starting"
     case .modelsServing: "models_serving"
     case .outputOff: "output_off"
-    case .topicsReady: "topics_ready"
     case .httpListening: "http_listening"
     case .ready: "ready"
     case .stopping: "stopping"
@@ -54,9 +52,7 @@ extension DaemonEvent: LoggedEvent {
     case .modelsServing(let models, let digest):
       [("models", models.map { "\($0.kind)/\($0.version)" }.joined(separator: ",")), ("digest", digest)]
     case .outputOff(let output, let reason): [("output", output), ("reason", reason)]
-    case .topicsReady(let created, let partitions):
-      [("created", created.joined(separator: ",")), ("partitions", "\(partitions)")]
-    case .httpListening(let address): [("address", address)]
+    case .httpListening(let port): [("port", "\(port)")]
     case .ready(let partitions, let borrowers, let milliseconds):
       [("partitions", "\(partitions)"), ("borrowers", "\(borrowers)"), ("milliseconds", "\(milliseconds)")]
     case .stopping(let signal): [("signal", signal)]

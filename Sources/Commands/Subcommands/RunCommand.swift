@@ -3,6 +3,7 @@ import Glibc
 import Kafka
 import Models
 import Pipeline
+import StatusPage
 
 extension CommandDefinition {
   static let run = CommandDefinition(
@@ -40,6 +41,7 @@ private struct DaemonRun {
   private let settings: PipelineSettings
   private let kafka: KafkaSettings
   private let models: ModelSet
+  private let listen: String
 
   init(_ arguments: ParsedArguments) throws(CommandFailure) {
     startedAt = clock.monotonic
@@ -52,6 +54,7 @@ private struct DaemonRun {
     var kafka = KafkaSettings(configuration, bootstrapServers: try configuration.requireKafka())
     kafka.createsTopics = arguments.has("--create-topics")
     self.kafka = kafka
+    listen = configuration.http.listen
   }
 
   private static func takeSlot(_ directory: String) throws(CommandFailure) -> InstanceSlot {
@@ -73,6 +76,9 @@ private struct DaemonRun {
     }
     let broker = KafkaBroker(settings: kafka, pipeline: settings, log: log)
     let daemon = Daemon(settings: settings, broker: broker, models: models, log: log)
+    let server = try serveStatus(of: daemon, at: listen, models: models, topic: settings.topics.borrowerEvents)
+    defer { server.stop() }
+    log.record(.httpListening(port: server.port))
     Interruption.watch { daemon.requestStop() }
     do throws(BrokerError) {
       try daemon.start()

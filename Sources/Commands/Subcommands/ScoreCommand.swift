@@ -55,7 +55,7 @@ private func scoreFile(_ arguments: ParsedArguments) throws(CommandFailure) -> E
   var engine = configuration.engineConfiguration
   engine.format = .json
   var scoring = unsafe LineScoring(
-    partitions: partitions, configuration: engine, models: models, sha256: sha256Hexadecimal,
+    partitions: partitions, configuration: engine, models: models,
     identify: { line in unsafe LineIdentity(tolerant: line) })
   var progress = Progress()
   defer { progress.finish() }

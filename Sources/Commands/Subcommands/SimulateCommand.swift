@@ -52,7 +52,7 @@ private func simulateWorld(_ arguments: ParsedArguments) throws(CommandFailure) 
   defer { progress.finish() }
   var count = 0
   while world.next(into: &event) {
-    EventLine.append(event, to: &events.buffer)
+    event.encode(.json, into: &events.buffer)
     events.buffer.append("\n")
     try events.flushIfFull()
     count += 1
