@@ -2,12 +2,14 @@
 @safe public struct ByteBuffer: ~Copyable {
   @usableFromInline var base: UnsafeMutablePointer<UInt8>
   @usableFromInline var capacity: Int
-  public private(set) var count: Int
+  @usableFromInline var storedCount: Int
+
+  @inlinable public var count: Int { storedCount }
 
   public init(capacity: Int = 256) {
     self.capacity = max(capacity, 64)
     unsafe base = UnsafeMutablePointer<UInt8>.allocate(capacity: self.capacity)
-    count = 0
+    storedCount = 0
   }
 
   deinit { unsafe base.deallocate() }
@@ -22,53 +24,53 @@
     return unsafe base[index]
   }
 
-  public mutating func removeAll() { count = 0 }
+  @inlinable public mutating func removeAll() { storedCount = 0 }
 
   /// Cuts back to `count` bytes.
-  public mutating func truncate(to count: Int) {
+  @inlinable public mutating func truncate(to count: Int) {
     precondition(count >= 0 && count <= self.count)
-    self.count = count
+    storedCount = count
   }
 
   /// Room for `extra` more bytes, to be followed by `advance`.
-  public mutating func reserve(_ extra: Int) -> UnsafeMutablePointer<UInt8> {
+  @inlinable public mutating func reserve(_ extra: Int) -> UnsafeMutablePointer<UInt8> {
     if count + extra > capacity { grow(to: count + extra) }
     return unsafe base + count
   }
 
   /// Counts bytes that were written behind what `reserve` returned.
-  public mutating func advance(_ written: Int) {
+  @inlinable public mutating func advance(_ written: Int) {
     precondition(written >= 0 && count + written <= capacity)
-    count += written
+    storedCount += written
   }
 
-  public mutating func append(_ byte: UInt8) {
+  @inlinable public mutating func append(_ byte: UInt8) {
     unsafe reserve(1).pointee = byte
-    count += 1
+    storedCount += 1
   }
 
-  public mutating func append(_ source: UnsafeBufferPointer<UInt8>) {
+  @inlinable public mutating func append(_ source: UnsafeBufferPointer<UInt8>) {
     guard let start = source.baseAddress, source.count > 0 else { return }
     unsafe reserve(source.count).update(from: start, count: source.count)
-    count += source.count
+    storedCount += source.count
   }
 
-  public mutating func append(_ bytes: [UInt8]) {
+  @inlinable public mutating func append(_ bytes: [UInt8]) {
     unsafe bytes.withUnsafeBufferPointer { unsafe append($0) }
   }
 
-  public mutating func append(_ text: StaticString) {
+  @inlinable public mutating func append(_ text: StaticString) {
     unsafe append(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
 
   /// Little-endian, as every number in state bytes is.
-  public mutating func append<Integer: FixedWidthInteger>(littleEndian value: Integer) {
+  @inlinable public mutating func append<Integer: FixedWidthInteger>(littleEndian value: Integer) {
     let size = MemoryLayout<Integer>.size
     unsafe UnsafeMutableRawPointer(reserve(size)).storeBytes(of: value.littleEndian, as: Integer.self)
-    count += size
+    storedCount += size
   }
 
-  @inline(never) private mutating func grow(to needed: Int) {
+  @usableFromInline @inline(never) mutating func grow(to needed: Int) {
     let larger = max(needed, capacity * 2)
     let moved = UnsafeMutablePointer<UInt8>.allocate(capacity: larger)
     unsafe moved.update(from: base, count: count)
