@@ -148,7 +148,7 @@ extension PartitionEngine {
     while store.takeChanged() != nil {}
     guard let record = restored else { return nil }
     restored = nil
-    if let held = record.values.settings { take(.settings(held, controlID: "")) }
+    if let held = record.values.settings { enforce(held) }
     watermark = record.values.watermark
     modelsVersion = record.values.modelsVersion
     modelsDigest = record.values.modelsDigest

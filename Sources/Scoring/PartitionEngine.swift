@@ -131,14 +131,19 @@ public struct PartitionEngine: ~Copyable {
     case .settings(let taken, let controlID):
       let isFirst = settings == nil
       let hasChanged = settings != taken
-      settings = taken
-      alertPolicy = AlertPolicy(taken.alerts)
-      leadPolicy = LeadPolicy(taken.leads)
-      rules = RuleSet(taken.alerts)
+      enforce(taken)
       guard !isFirst && hasChanged else { return }
       precondition(control == nil, "the steps of a journal entry are done before the next one is taken")
       control = ControlDecisions(id: Array(controlID.utf8), asOf: watermark, journalOffset: journalOffset)
     }
+  }
+
+  /// Brings settings into force; nobody is decided again.
+  mutating func enforce(_ taken: DecisionSettings) {
+    settings = taken
+    alertPolicy = AlertPolicy(taken.alerts)
+    leadPolicy = LeadPolicy(taken.leads)
+    rules = RuleSet(taken.alerts)
   }
 
   /// Does the next pending piece of work (one borrower of a changed threshold, in byte order of id; or a timer that the

@@ -10,7 +10,7 @@ enum TinyModels {
   static let onlyDemand = make(name: "only-demand", overdue: false, demand: true, utilization: false)
 
   /// Overdue: logistic of -2 + 0.1 for each day past due + 1.5 x use of the limit. Utilization: 0.1 + 0.8 x use of the
-  /// limit + 0.1 for each page viewed in 7 days.
+  /// limit + 0.15 for each page viewed in 30 days.
   private static func make(name: String, overdue: Bool, demand: Bool, utilization: Bool) -> ModelSet {
     let directory =
       FileManager.default.temporaryDirectory.path
@@ -25,7 +25,7 @@ enum TinyModels {
           ["linear.safetensors": file])
       }
       if demand {
-        let (probability, first) = linear(["page_view_count_7d": 0.2], -1, file: "borrowing.safetensors")
+        let (probability, first) = linear(["page_view_count_30d": 0.4], -1, file: "borrowing.safetensors")
         let (amount, second) = linear(["drawdown_sum_90d": 0.5], 100, file: "amount.safetensors")
         try write(
           directory, .demand,
@@ -38,7 +38,7 @@ enum TinyModels {
           ["borrowing.safetensors": first, "amount.safetensors": second])
       }
       if utilization {
-        let (member, file) = linear(["utilization": 0.8, "page_view_count_7d": 0.1], 0.1)
+        let (member, file) = linear(["utilization": 0.8, "page_view_count_30d": 0.15], 0.1)
         try write(
           directory, .utilization, .utilization(EnsembleDescription(members: [member], minimum: 0)),
           ["linear.safetensors": file], target: "cumulative")
