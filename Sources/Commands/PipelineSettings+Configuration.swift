@@ -14,6 +14,7 @@ extension PipelineSettings {
     checkpointIntervalMilliseconds = Int64((configuration.checkpoint.intervalSeconds * 1_000).rounded())
     checkpointChangedBytes = configuration.checkpoint.changedMebibytes << 20
     idleAfterMilliseconds = Int64((configuration.windows.idleAfterSeconds * 1_000).rounded())
+    modelsDirectory = configuration.models ?? ""
     engine = configuration.engineConfiguration
   }
 }

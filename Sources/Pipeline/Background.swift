@@ -122,7 +122,7 @@ final class Background<Request: Sendable, Answer: Sendable>: Sendable {
     if let inline { answers.put(inline(request)) } else { requests.put(request) }
   }
 
-  func takeAnswer(waitMilliseconds: Int = 0) -> Answer? { answers.take(waitMilliseconds: waitMilliseconds) }
+  func takeAnswer(waitMilliseconds: Int = 0) -> Answer? { answers.take(waitMilliseconds: inline == nil ? waitMilliseconds : 0) }
 
   func close() { requests.close() }
 }
@@ -133,16 +133,15 @@ public struct SystemClock: Clock {
   public var monotonic: Int64 { Self.read(CLOCK_MONOTONIC) }
   public var wall: Int64 { Self.read(CLOCK_REALTIME) / 1_000_000 }
 
+  public func rest(milliseconds: Int64) {
+    guard milliseconds > 0 else { return }
+    var time = timespec(tv_sec: Int(milliseconds / 1_000), tv_nsec: Int(milliseconds % 1_000) * 1_000_000)
+    unsafe nanosleep(&time, nil)
+  }
+
   private static func read(_ clock: clockid_t) -> Int64 {
     var time = timespec()
     unsafe clock_gettime(clock, &time)
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
-}
-
-/// Rests the calling thread, which must be one of ours.
-func pause(milliseconds: Int64) {
-  guard milliseconds > 0 else { return }
-  var time = timespec(tv_sec: Int(milliseconds / 1_000), tv_nsec: Int(milliseconds % 1_000) * 1_000_000)
-  unsafe nanosleep(&time, nil)
 }

@@ -145,4 +145,6 @@ public protocol Clock: Sendable {
   var monotonic: Int64 { get }
   /// Milliseconds since 1970.
   var wall: Int64 { get }
+  /// Rests the calling thread.
+  func rest(milliseconds: Int64)
 }

@@ -2,9 +2,6 @@
 /// and never more often than every 10 ms, since a commit costs the broker the same whatever it holds.
 public struct CommitPolicy: Sendable {
   public static let pauseMinNanoseconds: Int64 = 10_000_000
-  /// What one transaction may hold before the loop waits for the one under way.
-  public static let entriesMax = 100_000
-  public static let bytesMax = 32 << 20
 
   public var intervalNanoseconds: Int64
   private var lastCut = Int64.min / 2
@@ -21,8 +18,6 @@ public struct CommitPolicy: Sendable {
   }
 
   public var hasWork: Bool { oldest != nil }
-
-  public static func isFull(entries: Int, bytes: Int) -> Bool { entries >= entriesMax || bytes >= bytesMax }
 
   public func isDue(at now: Int64, inputIsDry: Bool, isFull: Bool) -> Bool {
     guard let oldest else { return false }
@@ -41,9 +36,6 @@ public struct CommitPolicy: Sendable {
 
 /// When a partition's checkpoint is written, and how far it is.
 public struct CheckpointSchedule: Sendable {
-  /// State written by one transaction, so that no commit stalls.
-  public static let sliceBytesMax = 1 << 20
-
   public struct Progress: Equatable, Sendable {
     /// The first slice's: where re-application begins.
     public var inputOffset: Int64

@@ -16,6 +16,7 @@ final class PartitionRunner: @unchecked Sendable {
   }
 
   let partition: Int32
+  private let limits: TransactionLimits
   var engine: PartitionEngine
   var checkpoint: CheckpointSchedule
 
@@ -42,9 +43,11 @@ final class PartitionRunner: @unchecked Sendable {
   private(set) var deadLetters = [UInt64](repeating: 0, count: PipelineTotals().deadLetters.count)
 
   init(
-    partition: Int32, engine: consuming PartitionEngine, position: Position, checkpoint: CheckpointSchedule, now: Int64
+    partition: Int32, engine: consuming PartitionEngine, position: Position, limits: TransactionLimits,
+    checkpoint: CheckpointSchedule, now: Int64
   ) {
     self.partition = partition
+    self.limits = limits
     self.engine = engine
     self.checkpoint = checkpoint
     inputOffset = position.inputOffset
@@ -72,7 +75,7 @@ final class PartitionRunner: @unchecked Sendable {
         index += 1
         continue
       }
-      if outputs.isFull { return .full }
+      if limits.areReached(by: outputs) { return .full }
       if let failure = decoding.decode(record) {
         decoding.appendDeadLetter(record, failure, &outputs)
         deadLetters[Int(failure.code.rawValue)] += 1
@@ -82,7 +85,7 @@ final class PartitionRunner: @unchecked Sendable {
         move(occurredAt: decoding.event.occurredAt, timestamp: record.timestamp, offset: record.offset)
         while engine.step(source, &outputs) {
           steps += 1
-          if outputs.isFull { return .full }
+          if limits.areReached(by: outputs) { return .full }
         }
         _ = unsafe engine.apply(decoding.event, source, traceparent: record.traceparentOrEmpty, &outputs)
         noteEvent(decoding.event.occurredAt, timestamp: record.timestamp)
@@ -117,10 +120,12 @@ final class PartitionRunner: @unchecked Sendable {
 
   /// Takes an entry, and writes it to the journal in the transaction that is being filled. Its steps are left to
   /// `finishSteps`.
-  func take(_ entry: JournalEntry, _ outputs: inout OutputBatch) {
+  func take(_ entry: JournalEntry, models: ModelSet? = nil, _ outputs: inout OutputBatch) {
     precondition(!isMidRecord && !hasSteps, "a journal entry is taken between records")
     JournalRecord(precedes: inputOffset, entry: entry).append(to: &outputs, partition: partition)
-    engine.take(entry)
+    // Behind all that any borrower's restored state includes.
+    engine.take(entry, journalOffset: .max)
+    if let models { engine.use(models) }
     journalFilling += 1
     steps = 0
     hasSteps = true
@@ -131,7 +136,7 @@ final class PartitionRunner: @unchecked Sendable {
   func finishSteps(_ outputs: inout OutputBatch) -> Bool {
     guard hasSteps else { return true }
     let source = boundarySource
-    while !outputs.isFull {
+    while !limits.areReached(by: outputs) {
       guard engine.step(source, &outputs) else {
         hasSteps = false
         return true
@@ -218,9 +223,10 @@ final class PartitionRunner: @unchecked Sendable {
   }
 
   /// Takes an entry again; the steps of the one before it are done first.
-  func retake(_ entry: JournalEntry, _ muted: inout OutputBatch) {
+  func retake(_ entry: JournalEntry, journalOffset: Int64, models: ModelSet?, _ muted: inout OutputBatch) {
     finishMuted(&muted)
-    engine.take(entry)
+    engine.take(entry, journalOffset: journalOffset)
+    if let models { engine.use(models) }
   }
 
   private func finishMuted(_ muted: inout OutputBatch) {
@@ -247,10 +253,6 @@ final class PartitionRunner: @unchecked Sendable {
     steps = position.steps
     muted.removeAll()
   }
-}
-
-extension OutputBatch {
-  var isFull: Bool { CommitPolicy.isFull(entries: entries.count, bytes: bytes.count) }
 }
 
 extension LogRecord {

@@ -13,6 +13,20 @@ public struct TopicNames: Equatable, Sendable {
   public init() {}
 }
 
+/// What one transaction may hold before the loop waits for the one under way.
+public struct TransactionLimits: Equatable, Sendable {
+  public var entriesMax = 100_000
+  public var bytesMax = 32 << 20
+  /// State that one transaction writes for checkpoints, so that no commit stalls.
+  public var sliceBytesMax = 1 << 20
+
+  public init() {}
+
+  func areReached(by outputs: borrowing OutputBatch) -> Bool {
+    outputs.entries.count >= entriesMax || outputs.bytes.count >= bytesMax
+  }
+}
+
 /// What the loop is run with. Everything here is checked by the configuration before.
 public struct PipelineSettings: Sendable {
   /// Consumer group, prefix of transactional ids and internal topics.
@@ -31,6 +45,9 @@ public struct PipelineSettings: Sendable {
   public var idleAfterMilliseconds: Int64 = 60_000
   /// `lendpulse_event_seconds` and the status view are brought up to date this often.
   public var statusIntervalMilliseconds: Int64 = 250
+  /// Where the models that a journal names are looked for.
+  public var modelsDirectory = ""
+  public var limits = TransactionLimits()
   public var engine = EngineConfiguration()
 
   public init() {}

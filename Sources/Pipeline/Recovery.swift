@@ -33,6 +33,8 @@ final class Restorer: @unchecked Sendable {
   // Used by the restoring thread alone (or inline by the loop's, which is then the only thread).
   private var reader: (any LogReader)?
   private var decoding: RecordDecoding
+  /// The models before those of now, while partitions are restored with them.
+  private var earlier: ModelSet?
   private let settings: PipelineSettings
   private let models: ModelSet
   private let clock: any Clock
@@ -50,7 +52,7 @@ final class Restorer: @unchecked Sendable {
   }
 
   func perform(_ request: RestoreRequest) -> RestoreAnswer {
-    pause(milliseconds: request.afterMilliseconds)
+    clock.rest(milliseconds: request.afterMilliseconds)
     guard request.isWanted else { return RestoreAnswer(request: request, result: nil) }
     do throws(BrokerError) {
       if reader == nil { reader = try make() }
@@ -92,8 +94,11 @@ final class Restorer: @unchecked Sendable {
       // What an unfinished first checkpoint left behind says nothing without the partition's record.
       engine = PartitionEngine(partition: partition, configuration: settings.engine, models: models)
     }
+    if let digest = engine.modelsDigest, let version = engine.modelsVersion {
+      engine.use(try modelSet(version: version, digest: digest))
+    }
     let runner = PartitionRunner(
-      partition: partition, engine: engine, position: plan.start, checkpoint: schedule, now: clock.monotonic)
+      partition: partition, engine: engine, position: plan.start, limits: settings.limits, checkpoint: schedule, now: clock.monotonic)
     try reapply(request, reader, runner, plan, input, &summary)
     summary.borrowers = runner.engine.borrowers
     summary.milliseconds = (clock.monotonic - started) / 1_000_000
@@ -127,21 +132,19 @@ final class Restorer: @unchecked Sendable {
   ) throws(BrokerError) {
     guard let position = plan.position else { return }
     do {
-      var (entries, first) = try readJournal(request, reader, plan.journalStart..<position.journalOffset)
+      var entries = try readJournal(request, reader, plan.journalStart..<position.journalOffset)
       summary.journalRecords = entries.count
-      let inputStart =
-        try plan.inputStart ?? first.map { start throws(BrokerError) in
-          try plan.checkStart(start, input: input)
-          return start
-        } ?? position.inputOffset
+      // Without a checkpoint all is applied again from where the partition began: its first entry says where that was.
+      let inputStart = plan.inputStart ?? min(entries.first?.record.precedes ?? position.inputOffset, position.inputOffset)
+      try plan.checkStart(inputStart, input: input)
       entries.reverse()  // So that the next one is taken from the end.
       var muted = OutputBatch()
       muted.isMuted = true
       var read = 0
       try reader.read(.input, request.partition, inputStart..<position.inputOffset, while: { request.isWanted }) {
         record in
-        while let entry = entries.last, entry.precedes <= record.offset {
-          runner.retake(entry.entry, &muted)
+        while let entry = entries.last, entry.record.precedes <= record.offset {
+          try retake(entry, runner, &muted)
           entries.removeLast()
         }
         runner.reapply(record, &decoding, &muted)
@@ -149,7 +152,9 @@ final class Restorer: @unchecked Sendable {
       }
       summary.inputRecords = read
       guard request.isWanted else { return }
-      while let entry = entries.popLast() { runner.retake(entry.entry, &muted) }
+      while let entry = entries.popLast() {
+        try retake(entry, runner, &muted)
+      }
       runner.settle(
         at: position, latenessMilliseconds: settings.engine.allowedLatenessMilliseconds, &muted)
       if runner.newestEvent == nil { try readNewestEvent(request, reader, runner, input, position) }
@@ -160,10 +165,34 @@ final class Restorer: @unchecked Sendable {
     }
   }
 
+  private func retake(
+    _ entry: (offset: Int64, record: JournalRecord), _ runner: PartitionRunner, _ muted: inout OutputBatch
+  ) throws(BrokerError) {
+    var named: ModelSet?
+    if case .models(let version, let digest) = entry.record.entry {
+      named = try modelSet(version: version, digest: digest)
+    }
+    runner.retake(entry.record.entry, journalOffset: entry.offset, models: named, &muted)
+  }
+
+  /// The models in force at a point of the journal: scores that were held then decide later on.
+  private func modelSet(version: String, digest: String) throws(BrokerError) -> ModelSet {
+    if digest == models.digest { return models }
+    if let earlier, earlier.digest == digest { return earlier }
+    do throws(ModelError) {
+      let loaded = try ModelSet.load(directory: settings.modelsDirectory, version: version, digest: digest)
+      earlier = loaded
+      return loaded
+    } catch {
+      throw BrokerError(
+        .unfitTopic, "\(error.description); a partition is restored with the models that its journal names")
+    }
+  }
+
   private func readJournal(_ request: RestoreRequest, _ reader: any LogReader, _ range: Range<Int64>) throws
-    -> (entries: [JournalRecord], first: Int64?)
+    -> [(offset: Int64, record: JournalRecord)]
   {
-    var entries: [JournalRecord] = []
+    var entries: [(offset: Int64, record: JournalRecord)] = []
     try reader.read(.journal, request.partition, range, while: { request.isWanted }) { record in
       guard let value = unsafe record.value, let entry = unsafe JournalRecord(value) else {
         throw BrokerError(
@@ -171,9 +200,9 @@ final class Restorer: @unchecked Sendable {
           "\(settings.journalTopic)[\(request.partition)]@\(record.offset): not a journal entry this version can read;"
             + " run the version that wrote it, or a newer one")
       }
-      entries.append(entry)
+      entries.append((record.offset, entry))
     }
-    return (entries, entries.first?.precedes)
+    return entries
   }
 
   /// An idle partition without a tail to apply again still needs its newest event for its next advance.
@@ -245,6 +274,12 @@ struct RecoveryPlan: Equatable {
         .outOfRange,
         "partition \(partition): the committed position \(position.inputOffset) is behind the end of its log"
           + " (\(input.upperBound)): the topic was made anew; delete the group's offsets and the internal topics")
+    }
+    guard journalStart <= position.journalOffset, inputStart ?? 0 <= position.inputOffset else {
+      throw BrokerError(
+        .outOfRange,
+        "partition \(partition): its state is ahead of the committed position \(position.inputOffset): the group's offsets"
+          + " were set back; delete the internal topics to begin again, or restore the offsets")
     }
     if let inputStart { try checkStart(inputStart, input: input) }
   }

@@ -37,12 +37,17 @@ final class Committer: @unchecked Sendable {
   private var producer: (any TransactionProducer)?
   private let make: @Sendable () throws(BrokerError) -> any TransactionProducer
 
-  init(make: @escaping @Sendable () throws(BrokerError) -> any TransactionProducer) { self.make = make }
+  private let clock: any Clock
+
+  init(clock: any Clock, make: @escaping @Sendable () throws(BrokerError) -> any TransactionProducer) {
+    self.clock = clock
+    self.make = make
+  }
 
   func perform(_ request: CommitRequest) -> CommitAnswer {
     switch request {
     case .open(let milliseconds):
-      pause(milliseconds: milliseconds)
+      clock.rest(milliseconds: milliseconds)
       producer?.close()
       producer = nil
       do throws(BrokerError) {

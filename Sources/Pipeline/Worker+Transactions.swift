@@ -151,7 +151,7 @@ extension Worker {
     {
       policy.noteWork(at: now)
     }
-    if policy.isDue(at: now, inputIsDry: inputIsDry, isFull: filling.outputs.isFull) {
+    if policy.isDue(at: now, inputIsDry: inputIsDry, isFull: isFull) {
       perform(state.handle(.commitDue))
     }
   }
@@ -191,9 +191,9 @@ extension Worker {
     committer.submit(.commit(transaction, generation))
   }
 
-  /// Slices of the checkpoints that are due: all together at most `sliceBytesMax` in one transaction.
+  /// Slices of the checkpoints that are due: all together at most `limits.sliceBytesMax` in one transaction.
   private func writeSlices(at now: Int64) {
-    var budget = CheckpointSchedule.sliceBytesMax
+    var budget = settings.limits.sliceBytesMax
     let live = liveRunners.filter { !starting.contains($0.partition) && !unadopted.contains($0.partition) }
     let turn = live.firstIndex { $0.partition >= nextCheckpoint } ?? 0
     for runner in live[turn...] + live[..<turn] {

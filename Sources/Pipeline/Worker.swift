@@ -69,7 +69,7 @@ final class Worker {
     let consumer = try context.broker.makeConsumer(worker: index)
     self.consumer = consumer
     let waker = Waker(consumer)
-    let work = Committer { [broker = context.broker] () throws(BrokerError) in try broker.makeProducer(worker: index) }
+    let work = Committer(clock: context.clock) { [broker = context.broker] () throws(BrokerError) in try broker.makeProducer(worker: index) }
     committer = Background(
       isInline: context.isInline, answered: { waker.wake() }, finish: { work.close() }, { work.perform($0) })
     let reading = Restorer(
@@ -127,13 +127,12 @@ final class Worker {
       let partition = records[index].partition
       var end = index + 1
       while end < records.count, records[end].partition == partition { end += 1 }
-      guard state.phase(partition) == .live, !starting.contains(partition), let runner = runners[partition],
-        !runner.hasSteps
-      else {
+      guard state.phase(partition) == .live, !starting.contains(partition), let runner = runners[partition] else {
         // Not ours to apply: fetched before it was begun, or after it was revoked.
         index = end
         continue
       }
+      finishSteps(of: runner)
       let first = index
       let started = context.clock.monotonic
       let pause = runner.advance(records, &index, to: end, &decoding, &filling.outputs, now: now) { offset, code in
@@ -160,9 +159,9 @@ final class Worker {
 
   /// Hands the full batch over, waiting for the one under way. What must be answered by polling waits meanwhile.
   private func makeRoom() {
-    while filling.outputs.isFull, endedWith == nil {
+    while isFull, endedWith == nil {
       perform(state.handle(.commitDue))
-      guard filling.outputs.isFull, endedWith == nil else { return }
+      guard isFull, endedWith == nil else { return }
       republishWhenDue(at: context.clock.monotonic)
       takeAnswers(waitMilliseconds: 20)
     }
@@ -184,10 +183,13 @@ final class Worker {
 
   /// Steps of journal entries come before the next record.
   private func finishSteps() {
-    for runner in liveRunners where runner.hasSteps && !starting.contains(runner.partition) {
-      policy.noteWork(at: context.clock.monotonic)
-      while state.phase(runner.partition) == .live, !runner.finishSteps(&filling.outputs) { makeRoom() }
-    }
+    for runner in liveRunners where !starting.contains(runner.partition) { finishSteps(of: runner) }
+  }
+
+  private func finishSteps(of runner: PartitionRunner) {
+    guard runner.hasSteps else { return }
+    policy.noteWork(at: context.clock.monotonic)
+    while state.phase(runner.partition) == .live, !runner.finishSteps(&filling.outputs) { makeRoom() }
   }
 
   /// Settings and models of the configuration that are not in force yet are taken, and journaled.
@@ -200,7 +202,8 @@ final class Worker {
         context.log.record(.settingsTaken(worker: index, partition: partition, controlID: controlID))
       } else if runner.engine.modelsDigest != context.models.digest {
         runner.take(
-          .models(version: context.models.version, digest: context.models.digest), &filling.outputs)
+          .models(version: context.models.version, digest: context.models.digest), models: context.models,
+          &filling.outputs)
         context.log.record(
           .modelsTaken(worker: index, partition: partition, version: context.models.version))
       } else {
@@ -211,6 +214,8 @@ final class Worker {
       policy.noteWork(at: context.clock.monotonic)
     }
   }
+
+  var isFull: Bool { settings.limits.areReached(by: filling.outputs) }
 
   /// In the order of partitions.
   var liveRunners: [PartitionRunner] {
