@@ -169,6 +169,29 @@ struct TrainedTrees: Sendable {
     return unsafe Array(UnsafeRawBufferPointer(start: bytes, count: Int(length)))
   }
 
+  /// Columns by the total gain of their splits, largest first; those that no tree splits on are not among them.
+  func columnsByGain() throws(TrainingError) -> [Int] {
+    var count: bst_ulong = 0
+    var dimensions: bst_ulong = 0
+    var names: UnsafeMutablePointer<UnsafePointer<CChar>?>?
+    var shape: UnsafePointer<bst_ulong>?
+    var gains: UnsafePointer<Float>?
+    try unsafe check(
+      XGBoosterFeatureScore(
+        handle, "{\"importance_type\": \"total_gain\"}", &count, &names, &dimensions, &shape, &gains))
+    var columns: [(column: Int, gain: Float)] = []
+    for index in 0..<Int(count) {
+      // Columns without names are called f0, f1, ...
+      let name = unsafe String(cString: names![index]!)
+      guard let column = Int(name.dropFirst()) else {
+        throw TrainingError(.failed, "XGBoost: its column cannot be read: \(name)")
+      }
+      unsafe columns.append((column, gains![index]))
+    }
+    columns.sort { $0.gain != $1.gain ? $0.gain > $1.gain : $0.column < $1.column }
+    return columns.map(\.column)
+  }
+
   /// The forecasts before the objective's link: log-odds for `logistic`.
   func margins(_ rows: borrowing TreeRows) throws(TrainingError) -> [Double] {
     var shape: UnsafePointer<bst_ulong>?
@@ -179,6 +202,23 @@ struct TrainedTrees: Sendable {
     try unsafe check(
       XGBoosterPredictFromDMatrix(handle, rows.handle, configuration, &shape, &dimensions, &result))
     return unsafe UnsafeBufferPointer(start: result, count: rows.rows).map(Double.init)
+  }
+}
+
+/// Which columns are worth standardising at every event: those that a few trees on the same training rows gained most
+/// from. (All 256 features of a linear model cost more to standardise than a forest costs to walk.)
+enum ColumnRanking {
+  static func fitting(
+    _ matrix: FeatureMatrix, labels: [Float], objective: TreeObjective, limit: Int
+  ) throws(TrainingError) -> InputFitting {
+    let settings = TreeSettings(
+      objective: objective, rounds: 30, maxDepth: 4, learningRate: 0.2, minChildWeight: 5, lambda: 5)
+    let mean = labels.reduce(0) { $0 + Double($1) } / Double(labels.count)
+    let trees = try Booster.train(try TreeRows(matrix, labels: labels), meanLabel: mean, settings)
+    let ranked = try Booster.reading(trees).columnsByGain()
+    // Where no split gains anything, all columns are alike.
+    let fitting = InputFitting(matrix, ranked: ranked, limit: limit)
+    return fitting.inputs.features.isEmpty ? InputFitting(matrix) : fitting
   }
 }
 

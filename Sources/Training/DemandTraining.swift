@@ -13,7 +13,9 @@ struct DemandTraining: Sendable {
   ]
   static let network = NetworkSettings(batch: 256, epochs: 24, patience: 4, learningRate: 2e-3, weightDecay: 2e-2)
   static let boosted = TreeSettings(
-    rounds: 80, maxDepth: 4, learningRate: 0.1, minChildWeight: 10, lambda: 5, rowShare: 0.8, columnShareOfTree: 0.6)
+    rounds: 40, maxDepth: 4, learningRate: 0.15, minChildWeight: 10, lambda: 5, rowShare: 0.8, columnShareOfTree: 0.6)
+  /// Features joined into a network.
+  static let inputs = 48
   private static let parts = 10
 
   let table: ExampleTable
@@ -108,7 +110,8 @@ struct DemandTraining: Sendable {
       try TreeRows(trainingMatrix, labels: trainingTargets),
       validation: try TreeRows(stoppingMatrix, labels: targets(stoppingRows)), meanLabel: mean, treeSettings,
       patience: 15)
-    let fitting = InputFitting(trainingMatrix)
+    let fitting = try ColumnRanking.fitting(
+      trainingMatrix, labels: trainingTargets, objective: treeSettings.objective, limit: Self.inputs)
     var networkSettings = Self.network
     networkSettings.seed = settings.seed &* 17 &+ UInt64(part.rawValue)
     let network = NetworkTrainer.train(

@@ -8,15 +8,17 @@ struct InputFitting: Sendable {
   let scales: [Float]
 
   /// Columns that are always missing or constant are left out. Of a skewed one the signed logarithm is taken. A column
-  /// that is missing now and then gets an indicator, once for all columns that are missing together.
-  init(_ matrix: FeatureMatrix) {
+  /// that is missing now and then gets an indicator, once for all columns that are missing together. With `ranked`
+  /// columns, only the first `limit` of them are read: what is read has to be standardised at every event.
+  init(_ matrix: FeatureMatrix, ranked: [Int]? = nil, limit: Int = .max) {
+    let wanted = ranked.map { Set($0.prefix(limit)) }
     var features: [Int] = []
     var logarithmic: [Int] = []
     var indicators: [Int] = []
     var means: [Float] = []
     var scales: [Float] = []
     var patterns: Set<UInt64> = []
-    for column in 0..<matrix.columns {
+    for column in 0..<matrix.columns where wanted?.contains(column) ?? true {
       var summary = ColumnSummary(matrix, column)
       guard summary.count > 0, summary.deviation > 1e-6 * max(1, abs(summary.mean)) else { continue }
       features.append(column)

@@ -6,10 +6,14 @@ struct TrainedLinear: Sendable {
   var intercept: Double
   var coefficients: [Double]
 
+  /// Features that ridge regression reads.
+  static let inputs = 80
+
   /// Logistic regression by iteratively reweighted least squares with a ridge of `penalty` a row (the intercept free).
-  static func logistic(_ matrix: FeatureMatrix, labels: [Float], penalty: Double) throws(TrainingError) -> TrainedLinear
-  {
-    let fitting = InputFitting(matrix)
+  static func logistic(
+    _ matrix: FeatureMatrix, labels: [Float], penalty: Double, fitting: InputFitting? = nil
+  ) throws(TrainingError) -> TrainedLinear {
+    let fitting = fitting ?? InputFitting(matrix)
     let design = try Design(fitting, matrix)
     let rows = matrix.rows
     let mean = labels.reduce(0) { $0 + Double($1) } / Double(rows)
@@ -41,7 +45,8 @@ struct TrainedLinear: Sendable {
   static func ridge(
     _ matrix: FeatureMatrix, targets: [Double], penalties: [Double], validation: (FeatureMatrix, [Double])
   ) throws(TrainingError) -> (model: TrainedLinear, penalty: Double) {
-    let fitting = InputFitting(matrix)
+    let fitting = try ColumnRanking.fitting(
+      matrix, labels: targets.map(Float.init), objective: .squaredError, limit: inputs)
     let design = try Design(fitting, matrix)
     let normal = NormalEquations(design.values, columns: design.columns, targets: targets)
     let validationDesign = try Design(fitting, validation.0)

@@ -266,15 +266,17 @@ struct Network: Sendable {
   {
     let stage = stages[index]
     let count = batch.count
-    if stage.layer.activation == .relu {
-      for position in 0..<count * stage.values where work.values[index][position] <= 0 {
-        work.gradients[index][position] = 0
+    unsafe work.gradients[index].withUnsafeMutableBufferPointer { outer in
+      if stage.layer.activation == .relu {
+        unsafe work.values[index].withUnsafeBufferPointer { values in
+          for position in 0..<count * stage.values where unsafe values[position] <= 0 { unsafe outer[position] = 0 }
+        }
       }
-    }
-    if stage.biasCount > 0 {
-      for row in 0..<count * stage.rows {
-        for column in 0..<stage.outputs {
-          gradient[stage.biases + column] += work.gradients[index][row * stage.outputs + column]
+      guard stage.biasCount > 0 else { return }
+      unsafe gradient.withUnsafeMutableBufferPointer { gradient in
+        let biases = unsafe gradient.baseAddress! + stage.biases
+        for row in 0..<count * stage.rows {
+          for column in 0..<stage.outputs { unsafe biases[column] += outer[row * stage.outputs + column] }
         }
       }
     }
@@ -313,11 +315,15 @@ struct Network: Sendable {
     }
     guard isFirst else { return }
     let (rows, channels) = (stages[index - 1].rows, stages[index - 1].outputs)
-    for example in 0..<count {
-      for row in 0..<rows {
-        for channel in 0..<channels {
-          work.gradients[index - 1][(example * rows + row) * channels + channel] =
-            work.flat[example * stage.inputs + channel * rows + row]
+    unsafe work.flat.withUnsafeBufferPointer { flat in
+      unsafe work.gradients[index - 1].withUnsafeMutableBufferPointer { inner in
+        for example in 0..<count {
+          for row in 0..<rows {
+            for channel in 0..<channels {
+              unsafe inner[(example * rows + row) * channels + channel] =
+                flat[example * stage.inputs + channel * rows + row]
+            }
+          }
         }
       }
     }
@@ -369,20 +375,23 @@ struct Network: Sendable {
     guard index > 0 else { return }
     let stage = stages[index]
     let inputSize = stage.inputRows * stage.inputs
-    for position in 0..<batch.count * inputSize { work.gradients[index - 1][position] = 0 }
-    for example in 0..<batch.count {
-      for row in 0..<stage.rows {
-        for channel in 0..<stage.outputs {
-          let position = example * stage.values + row * stage.outputs + channel
-          let outer = work.gradients[index][position]
-          let base = example * inputSize + row * stage.stride * stage.inputs + channel
-          if stage.layer.mode == .max {
-            let value = work.values[index][position]
-            let k = (0..<stage.kernel).first { work.values[index - 1][base + $0 * stage.inputs] == value } ?? 0
-            work.gradients[index - 1][base + k * stage.inputs] += outer
-          } else {
-            let part = outer / Float(stage.kernel)
-            for k in 0..<stage.kernel { work.gradients[index - 1][base + k * stage.inputs] += part }
+    unsafe work.values[index].withUnsafeBufferPointer { outputs in
+      unsafe work.gradients[index].withUnsafeBufferPointer { outer in
+        unsafe work.values[index - 1].withUnsafeBufferPointer { inputs in
+          unsafe work.gradients[index - 1].withUnsafeMutableBufferPointer { inner in
+            for position in 0..<batch.count * inputSize { unsafe inner[position] = 0 }
+            for position in 0..<batch.count * stage.values {
+              let example = position / stage.values
+              let row = position % stage.values / stage.outputs
+              let base = example * inputSize + row * stage.stride * stage.inputs + position % stage.outputs
+              if stage.layer.mode == .max {
+                let k = (0..<stage.kernel).first { unsafe inputs[base + $0 * stage.inputs] == outputs[position] } ?? 0
+                unsafe inner[base + k * stage.inputs] += outer[position]
+              } else {
+                let part = unsafe outer[position] / Float(stage.kernel)
+                for k in 0..<stage.kernel { unsafe inner[base + k * stage.inputs] += part }
+              }
+            }
           }
         }
       }

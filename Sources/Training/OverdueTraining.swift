@@ -10,9 +10,11 @@ struct OverdueTraining: Sendable {
   /// One round of many trees; small enough to serve.
   static let forest = TreeSettings(
     rounds: 1, maxDepth: 8, learningRate: 1, minChildWeight: 5, lambda: 1, rowShare: 0.63, columnShareOfNode: 0.3,
-    parallelTrees: 60)
+    parallelTrees: 40)
   /// Rounds that serving has time for.
-  static let servedRounds = 120
+  static let servedRounds = 100
+  /// Features that the logistic regression and the network read.
+  static let inputs = 64
   static let networkLayers: [LayerDescription] = [
     .dense("hidden1", outputs: 24), .dense("hidden2", outputs: 12), .dense("output", outputs: 1, activation: .identity),
   ]
@@ -134,7 +136,7 @@ struct OverdueTraining: Sendable {
     let targets = training.map { labels[$0] ? Float(1) : 0 }
     switch member {
     case .logistic:
-      let model = try TrainedLinear.logistic(matrix.selecting(training), labels: targets, penalty: Self.penalty)
+      let model = try linear(matrix.selecting(training), targets)
       return FoldResult(margins: try model.margins(validation), length: 0)
     case .boosted:
       let (inner, held) = innerSplit(training, fold)
@@ -169,7 +171,7 @@ struct OverdueTraining: Sendable {
     _ member: Member, _ matrix: FeatureMatrix, _ targets: [Float], length: Int, seedShift: UInt64
   ) throws(TrainingError) -> Trained {
     switch member {
-    case .logistic: return .linear(try TrainedLinear.logistic(matrix, labels: targets, penalty: Self.penalty))
+    case .logistic: return .linear(try linear(matrix, targets))
     case .boosted, .forest:
       var settings = member == .boosted ? Self.boosted : Self.forest
       settings.seed = self.settings.seed &+ seedShift
@@ -186,11 +188,17 @@ struct OverdueTraining: Sendable {
     }
   }
 
+  private func linear(_ matrix: FeatureMatrix, _ targets: [Float]) throws(TrainingError) -> TrainedLinear {
+    try TrainedLinear.logistic(
+      matrix, labels: targets, penalty: Self.penalty,
+      fitting: try ColumnRanking.fitting(matrix, labels: targets, objective: .logistic, limit: Self.inputs))
+  }
+
   private func network(
     _ training: FeatureMatrix, _ targets: [Float], _ validation: FeatureMatrix, _ validationTargets: [Float],
     seedShift: UInt64
   ) throws(TrainingError) -> TrainedNetwork {
-    let fitting = InputFitting(training)
+    let fitting = try ColumnRanking.fitting(training, labels: targets, objective: .logistic, limit: Self.inputs)
     var settings = Self.network
     settings.seed = self.settings.seed &* 31 &+ seedShift
     return NetworkTrainer.train(

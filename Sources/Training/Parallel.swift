@@ -1,3 +1,4 @@
+import COpenBLAS
 import Dispatch
 import Synchronization
 
@@ -6,6 +7,9 @@ import Synchronization
 func parallelMap<Value: Sendable>(
   _ count: Int, _ body: @Sendable (Int) throws(TrainingError) -> Value
 ) throws(TrainingError) -> [Value] {
+  // OpenBLAS splits sums by its number of threads; with one, they do not depend on the machine's cores, and ours are
+  // busy with whole tasks already.
+  openblas_set_num_threads(1)
   let results = Mutex<[Result<Value, TrainingError>?]>(Array(repeating: nil, count: count))
   DispatchQueue.concurrentPerform(iterations: count) { index in
     let result: Result<Value, TrainingError>

@@ -1,11 +1,12 @@
 import Features
 import Models
 
-/// The utilization model: ridge regression and boosted trees measured in cross-validation by RMSE; the better one serves.
+/// The utilization model: ridge regression, boosted trees, and trees on what ridge regression leaves over are measured in
+/// cross-validation by RMSE; the best serves.
 struct UtilizationTraining: Sendable {
   static let folds = 5
   static let boosted = TreeSettings(
-    objective: .squaredError, rounds: 150, maxDepth: 4, learningRate: 0.06, minChildWeight: 10, lambda: 5,
+    objective: .squaredError, rounds: 90, maxDepth: 4, learningRate: 0.08, minChildWeight: 10, lambda: 5,
     rowShare: 0.8,
     columnShareOfTree: 0.6)
   static let penalties = [1e-4, 1e-3, 1e-2, 1e-1, 1]
@@ -17,11 +18,17 @@ struct UtilizationTraining: Sendable {
   private let targets: [Double]
   private let folds: Folds
 
-  private enum Name: String, CaseIterable { case constant, ridge, boosted = "boosted_trees" }
+  private enum Name: String, CaseIterable {
+    case constant, ridge
+    case boosted = "boosted_trees"
+    case both = "ridge_and_trees"
+  }
 
   private struct FoldResult: Sendable {
     var forecasts: [Double]
-    var length = 0
+    var length: Int
+    /// Of ridge regression alone, where it took part.
+    var ridge: [Double] = []
     var penalty = 0.0
   }
 
@@ -59,15 +66,15 @@ struct UtilizationTraining: Sendable {
       progress(Double(done.increment()) / steps)
       return result
     }
-    func gather(_ base: Int) -> [Double] {
+    func gather(_ base: Int, _ forecasts: KeyPath<FoldResult, [Double]>) -> [Double] {
       var all = [Double](repeating: 0, count: rows.count)
       for fold in 0..<Self.folds {
-        for (row, forecast) in zip(folds.validation(fold), results[base + fold].forecasts) { all[row] = forecast }
+        for (row, forecast) in zip(folds.validation(fold), results[base + fold][keyPath: forecasts]) {
+          all[row] = forecast
+        }
       }
       return all
     }
-    let boosted = gather(0)
-    let ridge = gather(Self.folds)
     var constant = [Double](repeating: 0, count: rows.count)
     for fold in 0..<Self.folds {
       let training = folds.training(fold)
@@ -77,20 +84,22 @@ struct UtilizationTraining: Sendable {
     // What serves is never below 0, whatever the labels are.
     let minimum = 0.0
     let forecasts: [Name: [Double]] = [
-      .constant: constant, .ridge: bounded(ridge, minimum), .boosted: bounded(boosted, minimum),
+      .constant: constant, .ridge: bounded(gather(Self.folds, \.ridge), minimum),
+      .boosted: bounded(gather(0, \.forecasts), minimum), .both: bounded(gather(Self.folds, \.forecasts), minimum),
     ]
     let rmse = forecasts.mapValues { Metrics.rootMeanSquaredError($0, targets) }
-    let winner: Name = rmse[.boosted]! <= rmse[.ridge]! ? .boosted : .ridge
+    let ranked = [Name.ridge, .boosted, .both].sorted { rmse[$0]! < rmse[$1]! }
+    let winner = ranked[0]
     let trainedMember = try fit(winner, results)
     progress(1)
 
     let hasLimit = rows.map { table.labels[$0].hasLimit }
     let report = UtilizationReport(forecasts[winner]!, targets, hasLimit: hasLimit)
     var figures = report.figures
-    figures["margin_over_next"] = abs(rmse[.boosted]! - rmse[.ridge]!)
+    figures["margin_over_next"] = rmse[ranked[1]]! - rmse[winner]!
     return TrainedModel(
       kind: .utilization, files: trainedMember.files,
-      architecture: .utilization(EnsembleDescription(members: [trainedMember.description], minimum: minimum)),
+      architecture: .utilization(EnsembleDescription(members: trainedMember.members, minimum: minimum)),
       metrics: figures,
       foldMetrics: (0..<Self.folds).map { fold in
         let held = folds.validation(fold)
@@ -124,47 +133,77 @@ struct UtilizationTraining: Sendable {
       borrowers: training.map { table.borrowers[rows[$0]] }, count: 7, seed: settings.seed &+ 500 &+ UInt64(fold))
     let inner = split.training(0).map { training[$0] }
     let held = split.validation(0).map { training[$0] }
+    let innerMatrix = matrix.selecting(inner)
+    let heldMatrix = matrix.selecting(held)
     if isTrees {
-      var settings = Self.boosted
-      settings.seed = self.settings.seed &+ UInt64(fold)
-      let trees = try Booster.train(
-        try TreeRows(matrix.selecting(inner), labels: inner.map { Float(targets[$0]) }),
-        validation: try TreeRows(matrix.selecting(held), labels: held.map { Float(targets[$0]) }),
-        meanLabel: mean(inner), settings, patience: 20)
+      let trees = try boost(
+        innerMatrix, inner.map { targets[$0] }, validation: (heldMatrix, held.map { targets[$0] }),
+        seedShift: UInt64(fold))
       return FoldResult(
         forecasts: try Booster.reading(trees).margins(try TreeRows(validation, labels: nil)), length: trees.rounds)
     }
     let (model, penalty) = try TrainedLinear.ridge(
-      matrix.selecting(inner), targets: inner.map { targets[$0] }, penalties: Self.penalties,
-      validation: (matrix.selecting(held), held.map { targets[$0] }))
-    return FoldResult(forecasts: try model.margins(validation), penalty: penalty)
+      innerMatrix, targets: inner.map { targets[$0] }, penalties: Self.penalties,
+      validation: (heldMatrix, held.map { targets[$0] }))
+    let ridge = try model.margins(validation)
+    let trees = try boost(
+      innerMatrix, residuals(inner, try model.margins(innerMatrix)),
+      validation: (heldMatrix, residuals(held, try model.margins(heldMatrix))), seedShift: UInt64(fold))
+    let rest = try Booster.reading(trees).margins(try TreeRows(validation, labels: nil))
+    return FoldResult(
+      forecasts: zip(ridge, rest).map { $0 + $1 }, length: trees.rounds, ridge: ridge, penalty: penalty)
   }
 
-  private func mean(_ rows: [Int]) -> Double { rows.reduce(0) { $0 + targets[$1] } / Double(rows.count) }
+  private func boost(
+    _ matrix: FeatureMatrix, _ targets: [Double], validation: (FeatureMatrix, [Double]), seedShift: UInt64
+  ) throws(TrainingError) -> TrainedTrees {
+    var settings = Self.boosted
+    settings.seed = self.settings.seed &+ seedShift
+    return try Booster.train(
+      try TreeRows(matrix, labels: targets.map(Float.init)),
+      validation: try TreeRows(validation.0, labels: validation.1.map(Float.init)),
+      meanLabel: targets.reduce(0, +) / Double(targets.count), settings, patience: 20)
+  }
 
+  private func residuals(_ rows: [Int], _ forecasts: [Double]) -> [Double] {
+    zip(rows, forecasts).map { targets[$0] - $1 }
+  }
+
+  /// On all rows, as long and with the penalty that the folds found best.
   private func fit(
     _ winner: Name, _ results: [FoldResult]
-  ) throws(TrainingError) -> (files: [String: [UInt8]], description: MemberDescription) {
-    if winner == .boosted {
+  ) throws(TrainingError) -> (files: [String: [UInt8]], members: [MemberDescription]) {
+    var files: [String: [UInt8]] = [:]
+    var members: [MemberDescription] = []
+    var rest = targets
+    var lengths = results[0..<Self.folds]
+    if winner != .boosted {
+      let (model, _) = try TrainedLinear.ridge(
+        matrix, targets: targets, penalties: [commonPenalty(results[Self.folds...])], validation: (matrix, targets))
+      files["ridge.safetensors"] = model.bytes
+      members.append(.linear("ridge", file: "ridge.safetensors", inputs: model.fitting.inputs))
+      rest = residuals(Array(targets.indices), try model.margins(matrix))
+      lengths = results[Self.folds...]
+    }
+    if winner != .ridge {
       var settings = Self.boosted
       settings.seed = self.settings.seed &+ 99
-      settings.rounds = max(1, results[0..<Self.folds].reduce(0) { $0 + $1.length } / Self.folds)
+      settings.rounds = max(1, lengths.reduce(0) { $0 + $1.length } / Self.folds)
       let trees = try Booster.train(
-        try TreeRows(matrix, labels: targets.map(Float.init)), meanLabel: mean(Array(targets.indices)), settings)
-      return (["boosted_trees.json": trees.json], .forest("boosted_trees", file: "boosted_trees.json"))
+        try TreeRows(matrix, labels: rest.map(Float.init)), meanLabel: rest.reduce(0, +) / Double(rest.count), settings)
+      files["boosted_trees.json"] = trees.json
+      members.append(.forest("boosted_trees", file: "boosted_trees.json"))
     }
-    // The penalty that the folds chose most often; of equals the larger.
-    let chosen = results[Self.folds...].map(\.penalty)
+    return (files, members)
+  }
+
+  /// The penalty that the folds chose most often; of equals the larger.
+  private func commonPenalty(_ results: ArraySlice<FoldResult>) -> Double {
     var best = (count: 0, penalty: 1e-2)
     for penalty in Self.penalties {
-      let count = chosen.count { $0 == penalty }
+      let count = results.count { $0.penalty == penalty }
       if count >= best.count { best = (count, penalty) }
     }
-    let penalty = best.penalty
-    let (model, _) = try TrainedLinear.ridge(
-      matrix, targets: targets, penalties: [penalty], validation: (matrix, targets))
-    return (
-      ["ridge.safetensors": model.bytes], .linear("ridge", file: "ridge.safetensors", inputs: model.fitting.inputs)
-    )
+    return best.penalty
   }
 }
