@@ -34,7 +34,8 @@ public final class InputStandardizer: Sendable {
   let sources: FixedArray<Int32>
   private let means: FixedArray<SIMD16<Float>>
   private let inverses: FixedArray<SIMD16<Float>>
-  private let logarithmic: FixedArray<SIMD16<Float>>
+  /// All ones where the logarithm is taken.
+  private let logarithmic: FixedArray<SIMD16<UInt32>>
   private let hasLogarithms: Bool
   private let limit: Float
 
@@ -67,7 +68,8 @@ public final class InputStandardizer: Sendable {
     hasLogarithms = !logs.isEmpty
     self.means = FixedArray(vectors(means))
     inverses = FixedArray(vectors(scales.map { 1 / $0 }))
-    logarithmic = FixedArray(vectors(features.map { logs.contains($0) ? 1 : 0 }))
+    logarithmic = FixedArray(
+      vectors(features.map { logs.contains($0) ? Float(bitPattern: .max) : 0 }).map { Lanes.bits($0) })
   }
 
   /// Floats that `fill` may write.
@@ -77,21 +79,19 @@ public final class InputStandardizer: Sendable {
   /// room for `capacity` floats.
   public func fill(_ row: UnsafePointer<Float>, into inputs: UnsafeMutablePointer<Float>) {
     let output = UnsafeMutableRawPointer(inputs)
-    let limits = SIMD16<Float>(repeating: limit)
+    let limits = SIMD16<UInt32>(repeating: limit.bitPattern)
     let blocks = paddedToLanes(featureCount) / 16
     for block in 0..<blocks {
       var x = SIMD16<Float>()
       for lane in 0..<16 { x[lane] = unsafe row[Int(sources.base[block * 16 + lane])] }
-      let missing = (x - x) .!= 0
-      x.replace(with: 0, where: missing)
+      let known = Lanes.finiteMask(x)
+      x = Lanes.keep(x, known)
       if hasLogarithms {
-        let wanted = unsafe logarithmic.base[block] .!= 0
-        x.replace(with: signedLogarithm(x), where: wanted)
+        x = unsafe Lanes.select(signedLogarithm(x), logarithmic.base[block], else: x)
       }
-      var z = unsafe (x - means.base[block]) * inverses.base[block]
-      z = z.clamped(lowerBound: -limits, upperBound: limits)
-      z.replace(with: 0, where: missing)
-      unsafe output.storeBytes(of: z, toByteOffset: block * 64, as: SIMD16<Float>.self)
+      let z = unsafe (x - means.base[block]) * inverses.base[block]
+      unsafe output.storeBytes(
+        of: Lanes.keep(Lanes.clamp(z, limits), known), toByteOffset: block * 64, as: SIMD16<Float>.self)
     }
     let indicators = count - featureCount
     for index in 0..<indicators {
@@ -119,16 +119,16 @@ func vectors(_ values: [Float]) -> [SIMD16<Float>] {
 
 /// sign(x) log(1 + |x|) of finite numbers: the steps of `Portable.log(Float)` in each lane.
 @inline(__always) func signedLogarithm(_ x: SIMD16<Float>) -> SIMD16<Float> {
-  let signMask = SIMD16<UInt32>(repeating: 0x8000_0000)
-  let bits = unsafe unsafeBitCast(x, to: SIMD16<UInt32>.self)
-  let sign = bits & signMask
-  let magnitude = unsafe unsafeBitCast(bits & ~signMask, to: SIMD16<Float>.self)
-  let argument = magnitude + 1
+  let sign = Lanes.bits(x) & SIMD16(repeating: 0x8000_0000)
+  let magnitude = Lanes.bits(x) & SIMD16(repeating: 0x7FFF_FFFF)
+  let argument = Lanes.floats(magnitude) + 1
   let root = SIMD16<UInt32>(repeating: 0x3F35_04F3)
-  let shifted = unsafe unsafeBitCast(argument, to: SIMD16<UInt32>.self) &- root
-  let exponent = SIMD16<Float>(SIMD16<Int32>(truncatingIfNeeded: shifted &>> 23))
+  let shifted = Lanes.bits(argument) &- root
+  // 0...128 as a number: the low bits of 2^23, less 2^23. The library's conversion goes lane by lane.
+  let exponentBits = (shifted &>> 23) | SIMD16(repeating: 0x4B00_0000)
+  let exponent = Lanes.floats(exponentBits) - 8_388_608
   let mantissa = (shifted & SIMD16(repeating: 0x007F_FFFF)) &+ root
-  let f = unsafe unsafeBitCast(mantissa, to: SIMD16<Float>.self) - 1
+  let f = Lanes.floats(mantissa) - 1
   let s = f / (2 + f)
   let z = s * s
   var r = SIMD16<Float>(repeating: 2.0 / 11)
@@ -139,6 +139,5 @@ func vectors(_ values: [Float]) -> [SIMD16<Float>] {
   let half = 0.5 * f * f
   let tail = s * (half + r * z)
   let logarithm = exponent * 6.9313812256e-01 - ((half - (tail + exponent * 9.0580006145e-06)) - f)
-  let result = unsafe unsafeBitCast(logarithm, to: SIMD16<UInt32>.self) | sign
-  return unsafe unsafeBitCast(result, to: SIMD16<Float>.self)
+  return Lanes.floats(Lanes.bits(logarithm) | sign)
 }

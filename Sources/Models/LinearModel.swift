@@ -32,7 +32,7 @@ final class LinearModel: Sendable {
       let z = unsafe inputs.load(fromByteOffset: block * 64, as: SIMD16<Float>.self)
       unsafe sum.addProduct(coefficients.base[block], z)
     }
-    return Double(intercept + sumOfLanes(sum))
+    return Double(intercept + Lanes.sum(sum))
   }
 
   /// Adds scale x coefficient x standardised input to the feature of each input.

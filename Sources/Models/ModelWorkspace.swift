@@ -94,11 +94,3 @@ import Features
 
 /// `count` rounded up to a multiple of 16, the lanes of a vector.
 @inline(__always) func paddedToLanes(_ count: Int) -> Int { (count + 15) & ~15 }
-
-/// The sum of all lanes, in one fixed order on every processor.
-@inline(__always) func sumOfLanes(_ v: SIMD16<Float>) -> Float {
-  let eight = v.lowHalf + v.highHalf
-  let four = eight.lowHalf + eight.highHalf
-  let two = four.lowHalf + four.highHalf
-  return two.x + two.y
-}

@@ -69,7 +69,7 @@ extension Network {
 extension NetworkKernels {
   /// Adds to the gradients of a layer's inputs what those of its outputs imply, given the activations in `scratch`.
   static func propagateBack(
-    _ layer: Network.Layer, _ weights: UnsafePointer<Lanes>, _ scratch: UnsafePointer<Float>,
+    _ layer: Network.Layer, _ weights: UnsafePointer<Vector>, _ scratch: UnsafePointer<Float>,
     _ gradients: UnsafeMutablePointer<Float>
   ) {
     let width = layer.blocks * 16
@@ -79,11 +79,11 @@ extension NetworkKernels {
       switch layer.operation {
       case .convolution, .dense:
         for block in 0..<layer.blocks {
-          let y = unsafe UnsafeRawPointer(scratch + output + block * 16).load(as: Lanes.self)
-          let g = unsafe UnsafeRawPointer(gradients + output + block * 16).load(as: Lanes.self)
+          let y = unsafe UnsafeRawPointer(scratch + output + block * 16).load(as: Vector.self)
+          let g = unsafe UnsafeRawPointer(gradients + output + block * 16).load(as: Vector.self)
           let inner = g * slope(y, layer.activation)
           let w = unsafe weights + layer.weights + block * layer.window
-          for position in 0..<layer.window { unsafe gradients[input + position] += sumOfLanes(w[position] * inner) }
+          for position in 0..<layer.window { unsafe gradients[input + position] += Lanes.sum(w[position] * inner) }
         }
       case .averagePooling:
         for channel in 0..<width {
@@ -104,10 +104,10 @@ extension NetworkKernels {
   }
 
   /// The derivative of an activation, from its value.
-  private static func slope(_ y: Lanes, _ activation: Activation) -> Lanes {
+  private static func slope(_ y: Vector, _ activation: Activation) -> Vector {
     switch activation {
-    case .identity: Lanes(repeating: 1)
-    case .relu: Lanes().replacing(with: 1, where: y .> 0)
+    case .identity: Vector(repeating: 1)
+    case .relu: Vector().replacing(with: 1, where: y .> 0)
     case .tanh: 1 - y * y
     case .sigmoid: y * (1 - y)
     }

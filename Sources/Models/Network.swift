@@ -119,7 +119,7 @@ final class Network: Sendable {
     let target = unsafe UnsafeMutableRawPointer(scratch + pictureOffset)
     for day in 0..<ModelInput.pictureDays {
       var x = unsafe source.loadUnaligned(fromByteOffset: day * 64, as: SIMD16<Float>.self)
-      x.replace(with: 0, where: (x - x) .!= 0)
+      x = Lanes.keep(x, Lanes.finiteMask(x))
       if logarithmicPicture { x = signedLogarithm(x) }
       unsafe target.storeBytes(of: (x - pictureMean) * pictureInverse, toByteOffset: day * 64, as: SIMD16<Float>.self)
     }

@@ -2,10 +2,10 @@ import Features
 
 /// The arithmetic of a network, forwards: fixed order of sums, explicit fused multiply-adds, no library.
 enum NetworkKernels {
-  typealias Lanes = SIMD16<Float>
+  typealias Vector = SIMD16<Float>
 
   static func run(
-    _ layers: [Network.Layer], _ weights: UnsafePointer<Lanes>, _ scratch: UnsafeMutablePointer<Float>
+    _ layers: [Network.Layer], _ weights: UnsafePointer<Vector>, _ scratch: UnsafeMutablePointer<Float>
   ) {
     for layer in layers {
       switch layer.operation {
@@ -20,7 +20,7 @@ enum NetworkKernels {
   /// Each output is bias + x[0] w[0] + x[1] w[1] + ... over its window, in that order, whether four rows are made at once
   /// or one.
   private static func convolve(
-    _ layer: Network.Layer, _ weights: UnsafePointer<Lanes>, _ scratch: UnsafeMutablePointer<Float>
+    _ layer: Network.Layer, _ weights: UnsafePointer<Vector>, _ scratch: UnsafeMutablePointer<Float>
   ) {
     let window = layer.window
     let step = layer.step
@@ -45,17 +45,17 @@ enum NetworkKernels {
           unsafe d.addProduct(x[position + 3 * step], weight)
         }
         let target = unsafe output + row * rowBytes
-        unsafe target.storeBytes(of: activate(a, layer.activation), as: Lanes.self)
-        unsafe target.storeBytes(of: activate(b, layer.activation), toByteOffset: rowBytes, as: Lanes.self)
-        unsafe target.storeBytes(of: activate(c, layer.activation), toByteOffset: rowBytes * 2, as: Lanes.self)
-        unsafe target.storeBytes(of: activate(d, layer.activation), toByteOffset: rowBytes * 3, as: Lanes.self)
+        unsafe target.storeBytes(of: activate(a, layer.activation), as: Vector.self)
+        unsafe target.storeBytes(of: activate(b, layer.activation), toByteOffset: rowBytes, as: Vector.self)
+        unsafe target.storeBytes(of: activate(c, layer.activation), toByteOffset: rowBytes * 2, as: Vector.self)
+        unsafe target.storeBytes(of: activate(d, layer.activation), toByteOffset: rowBytes * 3, as: Vector.self)
         row += 4
       }
       while row < layer.rows {
         let x = unsafe UnsafePointer(scratch + layer.input + row * step)
         var a = bias
         for position in 0..<window { unsafe a.addProduct(x[position], w[position]) }
-        unsafe output.storeBytes(of: activate(a, layer.activation), toByteOffset: row * rowBytes, as: Lanes.self)
+        unsafe output.storeBytes(of: activate(a, layer.activation), toByteOffset: row * rowBytes, as: Vector.self)
         row += 1
       }
     }
@@ -64,16 +64,16 @@ enum NetworkKernels {
   /// Inputs 0, 4, 8, ... go to one sum, 1, 5, 9, ... to the next, and so on, so that no addition waits for the last; the
   /// four are then added (a + b) + (c + d).
   private static func dense(
-    _ layer: Network.Layer, _ weights: UnsafePointer<Lanes>, _ scratch: UnsafeMutablePointer<Float>
+    _ layer: Network.Layer, _ weights: UnsafePointer<Vector>, _ scratch: UnsafeMutablePointer<Float>
   ) {
     let x = unsafe UnsafePointer(scratch + layer.input)
     let output = unsafe UnsafeMutableRawPointer(scratch + layer.output)
     for block in 0..<layer.blocks {
       let w = unsafe weights + layer.weights + block * layer.window
       var a = unsafe weights[layer.bias + block]
-      var b = Lanes()
-      var c = Lanes()
-      var d = Lanes()
+      var b = Vector()
+      var c = Vector()
+      var d = Vector()
       var position = 0
       while position + 4 <= layer.window {
         unsafe a.addProduct(x[position], w[position])
@@ -87,7 +87,7 @@ enum NetworkKernels {
         position += 1
       }
       let sum = (a + b) + (c + d)
-      unsafe output.storeBytes(of: activate(sum, layer.activation), toByteOffset: block * 64, as: Lanes.self)
+      unsafe output.storeBytes(of: activate(sum, layer.activation), toByteOffset: block * 64, as: Vector.self)
     }
   }
 
@@ -99,27 +99,27 @@ enum NetworkKernels {
     for row in 0..<layer.rows {
       for block in 0..<layer.blocks {
         let start = row * layer.step * 4 + block * 64
-        var sum = unsafe input.load(fromByteOffset: start, as: Lanes.self)
+        var sum = unsafe input.load(fromByteOffset: start, as: Vector.self)
         for offset in 1..<max(layer.kernel, 1) {
-          let x = unsafe input.load(fromByteOffset: start + offset * rowBytes, as: Lanes.self)
-          if maximum { sum.replace(with: x, where: x .> sum) } else { sum += x }
+          let x = unsafe input.load(fromByteOffset: start + offset * rowBytes, as: Vector.self)
+          if maximum { sum = Lanes.larger(sum, x) } else { sum += x }
         }
         if !maximum { sum *= share }
-        unsafe output.storeBytes(of: sum, toByteOffset: row * rowBytes + block * 64, as: Lanes.self)
+        unsafe output.storeBytes(of: sum, toByteOffset: row * rowBytes + block * 64, as: Vector.self)
       }
     }
   }
 
-  @inline(__always) static func activate(_ x: Lanes, _ activation: Activation) -> Lanes {
+  @inline(__always) static func activate(_ x: Vector, _ activation: Activation) -> Vector {
     switch activation {
     case .identity: return x
-    case .relu: return x.replacing(with: 0, where: x .< 0)
+    case .relu: return Lanes.positive(x)
     case .tanh: return curve(x) { 1 - 2 / (1 + Portable.exp(2 * $0)) }
     case .sigmoid: return curve(x) { 1 / (1 + Portable.exp(-$0)) }
     }
   }
 
-  @inline(never) private static func curve(_ x: Lanes, _ function: (Float) -> Float) -> Lanes {
+  @inline(never) private static func curve(_ x: Vector, _ function: (Float) -> Float) -> Vector {
     var y = x
     for lane in 0..<16 { y[lane] = function(x[lane]) }
     return y
