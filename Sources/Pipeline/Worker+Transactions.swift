@@ -177,6 +177,7 @@ extension Worker {
   func republishWhenDue(at now: Int64) {
     guard let at = republishAt, now >= at else { return }
     republishAt = nil
+    perform(state.handle(.republishing))
     handOver()
   }
 

@@ -24,6 +24,8 @@ public enum WorkerEvent: Equatable, Sendable {
   /// The outputs that are waiting are due.
   case commitDue
   case transactionEnded(TransactionOutcome)
+  /// The pause of an aborted transaction is over, and it is handed over again.
+  case republishing
   case stopRequested
 }
 
@@ -78,6 +80,8 @@ public struct WorkerState: Sendable {
   private(set) var hasEnded = false
   /// The transaction under way holds outputs of partitions that were lost: it must not be published again.
   private var isTainted = false
+  /// The transaction was aborted, and is not handed over again yet.
+  private var isPausing = false
   /// What was revoked and not yet released.
   private var revoked: [Int32]?
   /// All that was put out before the revocation, or the stop, was handed over.
@@ -120,6 +124,9 @@ public struct WorkerState: Sendable {
       isCommitting = true
       return [.submit]
     case .transactionEnded(let outcome): return ended(outcome)
+    case .republishing:
+      isPausing = false
+      return []
     case .stopRequested:
       guard !isStopping else { return [] }
       isStopping = true
@@ -156,6 +163,10 @@ public struct WorkerState: Sendable {
     }
     // What is waiting or under way may hold outputs of the lost beside those of the kept: the kept begin again from what
     // was committed, once the outcome of the transaction under way is known.
+    if isPausing {
+      isPausing = false
+      isCommitting = false
+    }
     isTainted = isCommitting
     actions += dropLive()
     if !isCommitting { actions.append(.discardOutputs) }
@@ -195,6 +206,7 @@ public struct WorkerState: Sendable {
         return dropLive() + [.discardOutputs] + proceed()
       }
       isCommitting = true
+      isPausing = true
       return [.republish(afterMilliseconds: Self.pause(abortsInARow))]
     case .fenced(let error), .unknown(let error):
       isTainted = false

@@ -228,6 +228,16 @@ struct WorkerStateTests {
     #expect(state.handle(.transactionEnded(.aborted(failure))) == [.discardOutputs])
   }
 
+  @Test func `lost while an aborted transaction waits to be published again: it is forgotten`() {
+    var state = live([0, 1])
+    _ = state.handle(.commitDue)
+    #expect(state.handle(.transactionEnded(.aborted(failure))) == [.republish(afterMilliseconds: 10)])
+    #expect(
+      state.handle(.lost([0])) == [
+        .dropState(0), .dropState(1), .discardOutputs, .release([0]), .restore(1, epoch: 3, afterMilliseconds: 0),
+      ])
+  }
+
   @Test func `lost and assigned again under a transaction: it is restored only when that has ended`() {
     var state = live([0])
     _ = state.handle(.commitDue)
@@ -274,6 +284,7 @@ struct WorkerStateTests {
     var random = SplitMix(state: seed)
     var state = WorkerState()
     var underWay = false
+    var isPausing = false
     var owned: Set<Int32> = []
     for _ in 0..<400 {
       let event: WorkerEvent
@@ -296,6 +307,11 @@ struct WorkerStateTests {
         event = .restored(partition, epoch: epoch)
       case 6, 7: event = .commitDue
       case 8, 9:
+        if isPausing {
+          isPausing = false
+          underWay = true
+          _ = state.handle(.republishing)
+        }
         guard underWay else { continue }
         underWay = false
         event = .transactionEnded([.committed, .aborted(failure), .fenced(fenced)][Int(random.next() % 3)])
@@ -305,12 +321,16 @@ struct WorkerStateTests {
       if event == .producerReady, state.canSubmit || underWay { continue }
       for action in state.handle(event) {
         switch action {
-        case .submit, .republish:
+        case .discardOutputs: isPausing = false
+        case .republish:
           #expect(!underWay, "seed \(seed)")
+          isPausing = true
+        case .submit:
+          #expect(!underWay && !isPausing, "seed \(seed)")
           underWay = true
         case .release(let partitions): owned.subtract(partitions)
         case .restore(_, _, afterMilliseconds: 0):
-          #expect(!underWay, "seed \(seed): restored from a position that may still move")
+          #expect(!underWay && !isPausing, "seed \(seed): restored from a position that may still move")
         case .end: return
         default: break
         }
