@@ -82,13 +82,16 @@ import Testing
 
   @Test func `time has a head start, one pace behind it, and waits for the scorer`() {
     var pace = DemoPace()
-    pace.advance(elapsed: 0.1, sent: 0, waiting: 0)
-    #expect(pace.horizonSeconds == DemoPace.headStartDays * 86_400)
-    pace.advance(elapsed: 5, sent: 86_400, waiting: DemoPace.waitingMax)
-    #expect(pace.horizonSeconds == DemoPace.headStartDays * 86_400)
-    pace.advance(elapsed: 5.1, sent: 86_400, waiting: 0)
+    let headStart = DemoPace.headStartDays * 86_400
+    pace.advance(now: 100, sent: 0, waiting: 10, hasBegun: false)
+    #expect(pace.horizonSeconds == headStart)
+    pace.advance(now: 110, sent: 86_400, waiting: 0, hasBegun: true)
+    #expect(pace.horizonSeconds == headStart)
+    pace.advance(now: 110 + DemoPace.headStartSeconds, sent: 86_400, waiting: DemoPace.waitingMax, hasBegun: true)
+    #expect(pace.horizonSeconds == headStart)
+    pace.advance(now: 110 + DemoPace.headStartSeconds, sent: 86_400, waiting: 0, hasBegun: true)
     #expect(pace.horizonSeconds == 86_400)
-    pace.advance(elapsed: 6.1, sent: 86_400, waiting: 0)
+    pace.advance(now: 111 + DemoPace.headStartSeconds, sent: 86_400, waiting: 0, hasBegun: true)
     #expect(abs(pace.horizonSeconds - 2 * 86_400) < 1)
   }
 

@@ -17,15 +17,23 @@ struct DemoPace: Sendable {
 
   /// Simulated seconds since the world's start up to which events may be sent.
   private(set) var horizonSeconds = 0.0
-  private var lastSeconds = 0.0
+  private var beganAt: Double?
+  private var lastNow: Double?
 
-  /// `elapsed` and `sent` (in simulated seconds) are since the start; `waiting` is what was sent and not scored.
-  mutating func advance(elapsed: Double, sent: Double, waiting: UInt64) {
-    let step = max(0, elapsed - lastSeconds)
-    lastSeconds = elapsed
-    guard waiting < Self.waitingMax else { return }
+  /// `now` in seconds of any clock; `sent` in simulated seconds since the world's start; `waiting` counts events sent and
+  /// not scored; `hasBegun`: some were scored. Time begins then: joining a group takes seconds.
+  mutating func advance(now: Double, sent: Double, waiting: UInt64, hasBegun: Bool) {
+    let step = max(0, now - (lastNow ?? now))
+    lastNow = now
     let headStart = Self.headStartDays * 86_400
-    if elapsed < Self.headStartSeconds && sent < headStart {
+    guard hasBegun else {
+      horizonSeconds = headStart
+      return
+    }
+    let began = beganAt ?? now
+    beganAt = began
+    guard waiting < Self.waitingMax else { return }
+    if now - began < Self.headStartSeconds, sent < headStart - Self.acceleration {
       horizonSeconds = headStart
     } else if horizonSeconds > sent + 2 * Self.acceleration {
       // The head start is over before all of it was sent: go on from where it is.
@@ -74,8 +82,6 @@ final class DemoFeed: Sendable {
 
   /// One world after the other: other borrowers' lives under the same names, later.
   private func run(_ feed: EventFeed) throws(BrokerError) {
-    let clock = SystemClock()
-    let startedAt = clock.monotonic
     var start = World.defaultStart
     var pace = DemoPace()
     var seed: UInt64 = 1
@@ -84,28 +90,27 @@ final class DemoFeed: Sendable {
       var event = BorrowerEvent()
       var value = ByteBuffer(capacity: 1_024)
       while world.next(into: &event) {
-        let due = Double(event.occurredAt - World.defaultStart) / 1_000
-        while due > pace.horizonSeconds {
-          guard !isStopped.load(ordering: .relaxed) else { return }
-          let progress = progress
-          let sent = Double(max(0, progress.eventTime - World.defaultStart)) / 1_000
-          pace.advance(
-            elapsed: Double(clock.monotonic - startedAt) / 1e9, sent: sent,
-            waiting: progress.sent - min(progress.sent, scored.load(ordering: .relaxed)))
-          if due > pace.horizonSeconds { Thread.sleep(forTimeInterval: 0.005) }
-        }
+        guard wait(for: event.occurredAt, &pace) else { return }
         try send(event, &value, feed)
-        while hasTooMuchWaiting { Thread.sleep(forTimeInterval: 0.005) }
       }
       start = start + Int64(Self.daysOfWorld) * EventTime.millisecondsPerDay
       seed += 1
     }
   }
 
-  private var hasTooMuchWaiting: Bool {
-    guard !isStopped.load(ordering: .relaxed) else { return false }
-    let sent = progress.sent
-    return sent - min(sent, scored.load(ordering: .relaxed)) > 2 * DemoPace.waitingMax
+  /// Rests until the event's time has come and few enough wait; false when the feed is to end.
+  private func wait(for time: EventTime, _ pace: inout DemoPace) -> Bool {
+    let due = Double(time - World.defaultStart) / 1_000
+    while !isStopped.load(ordering: .relaxed) {
+      let progress = progress
+      let waiting = progress.sent - min(progress.sent, scored.load(ordering: .relaxed))
+      if due <= pace.horizonSeconds, waiting < DemoPace.waitingMax { return true }
+      let sent = Double(max(0, progress.eventTime - World.defaultStart)) / 1_000
+      pace.advance(
+        now: Double(SystemClock().monotonic) / 1e9, sent: sent, waiting: waiting, hasBegun: waiting < progress.sent)
+      if due > pace.horizonSeconds || waiting >= DemoPace.waitingMax { Thread.sleep(forTimeInterval: 0.005) }
+    }
+    return false
   }
 
   /// The record's timestamp is the event's time: the log's clock is the world's.

@@ -174,7 +174,7 @@ enum DemoText {
   static func progress(_ state: DemoState) -> String {
     let latency = state.latency99Milliseconds.map { "≤\(Int($0.rounded(.up))) ms" } ?? "-"
     return
-      "\(Picture.clock(state.elapsedSeconds))  simulated \(state.eventTime.text.prefix(10))  events \(state.events)"
+      "\(Picture.clock(state.elapsedSeconds))  simulated \(state.eventTime > .distantPast ? state.eventTime.dateText : "-")  events \(state.events)"
       + "  rate \(Int(state.rates.last ?? 0))/s  borrowers \(state.status.borrowers)  lag \(state.status.lag)"
       + "  p99 \(latency)  alerts \(state.alertsRaised)  leads \(state.leadsOpened)"
   }

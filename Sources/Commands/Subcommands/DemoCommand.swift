@@ -59,7 +59,7 @@ private struct DemoRun {
     models = try loadModels(directory: directory, command: "demo")
     isLive = Terminal.isLive(environment: environment)
     isColoured = Terminal.isColoured(environment: environment)
-    log = DemoLog(forwardingTo: isLive ? nil : Log(level: .warning, format: .text))
+    log = DemoLog(forwardingTo: isLive ? nil : Log(level: .warning, format: .text), isEmbedded: brokers == nil)
   }
 
   func run() throws(CommandFailure) -> ExitStatus {
@@ -158,7 +158,7 @@ private struct DemoRun {
 
   /// A line a second, and with it the newest alert and lead where new ones came.
   private func printPlain(_ state: DemoState, _ shown: inout DemoState) {
-    guard Int(state.elapsedSeconds) > Int(shown.elapsedSeconds) || shown.rates.isEmpty else { return }
+    guard Int(state.elapsedSeconds) > Int(shown.elapsedSeconds) else { return }
     StandardStreams.reportOutput(DemoText.progress(state))
     if state.status.recentAlertsTotal > shown.status.recentAlertsTotal, let alert = state.alerts.first {
       StandardStreams.reportOutput(DemoText.alert(alert))
