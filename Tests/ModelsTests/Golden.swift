@@ -23,32 +23,34 @@ enum Golden {
   struct Linear: Decodable {
     var features: [Int]
     var logarithmic: [Int]
-    var missing_indicators: [Int]
+    var missingIndicators: [Int]
     var limit: Double
     var margin: [Double]
     var probability: [Double]
     var contributions: [[Double]]
-    var knots_x: [Double]
-    var knots_y: [Double]
+    var knotsX: [Double]
+    var knotsY: [Double]
     var calibrated: [Double]
     var inputs: FeatureInputs {
       FeatureInputs(
-        features: features, logarithmic: logarithmic, missingIndicators: missing_indicators, limit: limit)
+        features: features, logarithmic: logarithmic, missingIndicators: missingIndicators, limit: limit)
     }
   }
   struct Dense: Decodable {
     var features: [Int]
-    var missing_indicators: [Int]
+    var missingIndicators: [Int]
     var margin: [Double]
   }
   struct Convolutional: Decodable {
     var features: [Int]
-    var margin_max: [Double]
-    var margin_average: [Double]
+    var marginMax: [Double]
+    var marginAverage: [Double]
   }
 
   static func answers<Answers: Decodable>(_ name: String, _: Answers.Type) throws -> Answers {
-    try JSONDecoder().decode(Answers.self, from: Data(bytes("\(name).json")))
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try decoder.decode(Answers.self, from: Data(bytes("\(name).json")))
   }
 
   static let rows = Rows()
@@ -58,7 +60,7 @@ enum Golden {
     return .dense(
       "dense", file: "dense.safetensors", weight: weight, link: .logistic,
       inputs: FeatureInputs(
-        features: answers.features, missingIndicators: answers.missing_indicators, limit: nil),
+        features: answers.features, missingIndicators: answers.missingIndicators, limit: nil),
       layers: [
         .dense("dense0", outputs: 20, activation: .tanh), .dense("dense1", outputs: 17, activation: .relu),
         .dense("dense2", outputs: 5, activation: .sigmoid), .dense("dense3", outputs: 1, activation: .identity),

@@ -60,7 +60,7 @@ struct GoldenTests {
     let answers = try Golden.answers("linear", Golden.Linear.self)
     let model = try Golden.ensemble(
       EnsembleDescription(
-        members: [try Golden.linear()], calibration: .piecewise(x: answers.knots_x, y: answers.knots_y)))
+        members: [try Golden.linear()], calibration: .piecewise(x: answers.knotsX, y: answers.knotsY)))
     var workspace = ModelWorkspace()
     var contributions: [Contribution] = []
     for row in 0..<Golden.rowCount {
@@ -76,7 +76,7 @@ struct GoldenTests {
       unsafe margins.explain(Golden.rows[row], &workspace, into: &contributions)
       var expected = [Double](repeating: 0, count: Golden.featureCount)
       for (input, contribution) in answers.contributions[row].enumerated() {
-        expected[(answers.features + answers.missing_indicators)[input]] += contribution
+        expected[(answers.features + answers.missingIndicators)[input]] += contribution
       }
       for contribution in contributions {
         #expect(near(contribution.contribution, expected[contribution.feature], 1e-5), "row \(row)")
@@ -100,7 +100,7 @@ struct GoldenTests {
   func convolutional(mode: PoolingMode) throws {
     let model = try Golden.ensemble(EnsembleDescription(members: [try Golden.convolutional(mode)]))
     let answers = try Golden.answers("convolutional", Golden.Convolutional.self)
-    let margins = mode == .max ? answers.margin_max : answers.margin_average
+    let margins = mode == .max ? answers.marginMax : answers.marginAverage
     var workspace = ModelWorkspace()
     for row in 0..<Golden.rowCount {
       #expect(near(unsafe model.fused(Golden.rows[row], &workspace), margins[row], 5e-6), "row \(row)")
