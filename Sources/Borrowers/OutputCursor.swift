@@ -53,24 +53,23 @@
   @inline(__always) mutating func put(natural value: UInt64) {
     let count = Self.decimalDigits(value)
     unsafe assert(next + count <= end)
-    putDigits(value, count)
+    unsafe Self.writeDigits(value, count, at: next)
     unsafe next += count
   }
 
-  /// Writes the digits at `next` without moving it.
-  @inline(__always) private func putDigits(_ value: UInt64, _ count: Int) {
+  @inline(__always) private static func writeDigits(_ value: UInt64, _ count: Int, at start: UnsafeMutablePointer<UInt8>) {
     var rest = value
     var index = count
     while rest >= 100 {
-      let pair = rest % 100
+      let lowest = rest % 100
       rest /= 100
       index -= 2
-      unsafe UnsafeMutableRawPointer(next + index).storeBytes(of: Self.pair(pair), as: UInt16.self)
+      unsafe UnsafeMutableRawPointer(start + index).storeBytes(of: pair(lowest), as: UInt16.self)
     }
     if rest >= 10 {
-      unsafe UnsafeMutableRawPointer(next).storeBytes(of: Self.pair(rest), as: UInt16.self)
+      unsafe UnsafeMutableRawPointer(start).storeBytes(of: pair(rest), as: UInt16.self)
     } else {
-      unsafe next.pointee = 0x30 + UInt8(truncatingIfNeeded: rest)
+      unsafe start.pointee = 0x30 + UInt8(truncatingIfNeeded: rest)
     }
   }
 
@@ -113,31 +112,26 @@
     let whole = count + decimal.exponent
     unsafe assert(next + Self.numberRoom - 1 <= end)
     if decimal.exponent >= 0 && whole <= 21 {
-      putDigits(decimal.digits, count)
+      unsafe Self.writeDigits(decimal.digits, count, at: next)
       unsafe next += count
       for _ in 0..<decimal.exponent { put(0x30) }
     } else if whole > 0 && whole <= 21 {
-      unsafe next += 1
-      putDigits(decimal.digits, count)
-      unsafe next -= 1
-      // Moves the digits before the point one place back, onto the gap left for it.
-      for index in 0..<whole { unsafe next[index] = next[index + 1] }
+      // The digits before the point move one place back, onto the gap left for it.
+      unsafe Self.writeDigits(decimal.digits, count, at: next + 1)
+      unsafe next.update(from: next + 1, count: whole)
       unsafe next[whole] = 0x2E
       unsafe next += count + 1
     } else if whole <= 0 && whole > -6 {
       put("0.")
       for _ in 0..<(-whole) { put(0x30) }
-      putDigits(decimal.digits, count)
+      unsafe Self.writeDigits(decimal.digits, count, at: next)
       unsafe next += count
     } else {
       if count == 1 {
-        putDigits(decimal.digits, 1)
-        unsafe next += 1
+        put(0x30 + UInt8(truncatingIfNeeded: decimal.digits))
       } else {
-        unsafe next += 1
-        putDigits(decimal.digits, count)
-        unsafe next -= 1
-        unsafe next.pointee = next[1]
+        unsafe Self.writeDigits(decimal.digits, count, at: next + 1)
+        unsafe next.update(from: next + 1, count: 1)
         unsafe next[1] = 0x2E
         unsafe next += count + 1
       }

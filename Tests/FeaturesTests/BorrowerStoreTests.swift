@@ -18,13 +18,16 @@ import Testing
     unsafe Array(text.utf8).withUnsafeBufferPointer { unsafe body($0) }
   }
 
-  private static func read(_ store: borrowing BorrowerStore, _ handle: BorrowerHandle) -> (id: String, bytes: [UInt8]) {
+  private static func readID(_ store: borrowing BorrowerStore, _ handle: BorrowerHandle) -> String {
     var buffer = ByteBuffer()
     store.readID(handle, into: &buffer)
-    let id = unsafe String(decoding: buffer.bytes, as: UTF8.self)
-    buffer.removeAll()
+    return unsafe String(decoding: buffer.bytes, as: UTF8.self)
+  }
+
+  private static func read(_ store: borrowing BorrowerStore, _ handle: BorrowerHandle) -> (id: String, bytes: [UInt8]) {
+    var buffer = ByteBuffer()
     store.read(handle, into: &buffer)
-    return unsafe (id, Array(buffer.bytes))
+    return unsafe (readID(store, handle), Array(buffer.bytes))
   }
 
   @Test(arguments: [1, 2, 3] as [UInt64])
@@ -72,9 +75,9 @@ import Testing
     }
     let changedBytes = oracle.changed.reduce(0) { $0 + $1.utf8.count + oracle.bytes[$1]!.count }
     #expect(store.changedBytes == changedBytes)
-    let sorted = store.sortedHandles().map { BorrowerStoreTests.read(store, $0).id }
+    let sorted = store.sortedHandles().map { BorrowerStoreTests.readID(store, $0) }
     #expect(sorted == oracle.bytes.keys.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) })
-    while let taken = store.takeChanged() { oracle.changed.remove(BorrowerStoreTests.read(store, taken).id) }
+    while let taken = store.takeChanged() { oracle.changed.remove(BorrowerStoreTests.readID(store, taken)) }
     #expect(oracle.changed.isEmpty && store.changedBytes == 0)
   }
 

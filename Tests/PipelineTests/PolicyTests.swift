@@ -1,3 +1,4 @@
+import Foundation
 import Borrowers
 import Glibc
 import Scoring
@@ -133,7 +134,7 @@ struct RecoveryPlanTests {
 
 struct InstanceSlotTests {
   @Test func `each holder has a slot of its own, and a freed one is taken again`() throws {
-    var template = Array("/tmp/lendpulse-slots-XXXXXX".utf8CString)
+    var template = Array((FileManager.default.temporaryDirectory.path + "/lendpulse-slots-XXXXXX").utf8CString)
     _ = unsafe mkdtemp(&template)
     let directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     defer {
