@@ -33,6 +33,8 @@ import Synchronization
     try configuration.setDefault("queued.min.messages", "1000000", settings)
     try configuration.setDefault("queued.max.messages.kbytes", "65536", settings)
     try configuration.setDefault("fetch.error.backoff.ms", "100", settings)
+    // A partition that is begun waits for the answer that the broker holds back for the others.
+    try configuration.setDefault("fetch.wait.max.ms", "100", settings)
     unsafe configuration.onRebalance(rebalanceCallback)
     unsafe client = try configuration.makeClient(RD_KAFKA_CONSUMER)
     unsafe rd_kafka_poll_set_consumer(client)

@@ -30,6 +30,8 @@ import Pipeline
     try reading.set("enable.partition.eof", "true")
     try reading.set("allow.auto.create.topics", "false")
     try reading.setDefault("queued.min.messages", "1000000", settings)
+    // One log after the other is read: the next one is not asked for before the broker has answered for the last.
+    try reading.setDefault("fetch.wait.max.ms", "10", settings)
     try reading.setDefault("fetch.message.max.bytes", "4194304", settings)
     unsafe client = try reading.makeClient(RD_KAFKA_CONSUMER)
     unsafe rd_kafka_poll_set_consumer(client)

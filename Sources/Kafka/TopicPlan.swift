@@ -66,7 +66,7 @@ public struct TopicPlan: Sendable {
   /// The settings it is made with. `inputBytesMax` is the input's largest record.
   func configuration(inputBytesMax: Int) -> [(name: String, value: String)] {
     var all: [(name: String, value: String)] = [("cleanup.policy", cleanup.rawValue)]
-    if cleanup == .delete, !isInput || mustKeepAll {
+    if cleanup == .delete {
       all.append(("retention.ms", "-1"))
       all.append(("retention.bytes", "-1"))
     }

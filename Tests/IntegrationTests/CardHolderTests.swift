@@ -123,7 +123,9 @@ struct CardHolders {
     try await train("utilization", asOf: "2005-09-01", through: "2005-10-01", directory, models)
 
     var overdue: [String: Bool] = [:]
-    for row in try String(contentsOfFile: directory.file("labels.csv"), encoding: .utf8).split(separator: "\n") {
+    for row in try String(contentsOfFile: directory.file("labels.csv"), encoding: .utf8).split(
+      whereSeparator: \.isNewline)
+    {
       let cells = row.split(separator: ",")
       overdue[String(cells[0])] = cells[1] == "1"
     }

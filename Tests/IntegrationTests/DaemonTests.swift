@@ -64,6 +64,14 @@ import Testing
   @Test func `each kind of bad input becomes a dead letter with its code, and the next record is scored`() async throws
   {
     let deployment = try Deployment(models: Self.demoModels, workers: 1)
+    // A lender's own topic, which takes larger records than we do: the one for dead letters follows it.
+    let events = deployment.topic("events")
+    try await onThread {
+      Result {
+        try Feeder(brokers: RealKafka.brokers).makeTopic(
+          events, partitions: 1, settings: ["max.message.bytes": "4000000"])
+      }
+    }.get()
     try await deployment.createTopics(partitions: 1)
     let now: Int64 = 1_760_000_000_000
     let good = #"{"event_id":"E","borrower_id":"B","type":"page_view","occurred_at":1760000000000,"page":"home"}"#
@@ -100,9 +108,8 @@ import Testing
           key: Array("G".utf8), value: with(#""E","borrower_id":"B""#, #""G\#(index)","borrower_id":"G""#),
           timestamp: now, partition: 0))
     }
-    let topic = deployment.topic("events")
     let fed = records
-    try await onThread { Result { try Feeder(brokers: RealKafka.brokers).write(fed, to: topic) } }.get()
+    try await onThread { Result { try Feeder(brokers: RealKafka.brokers).write(fed, to: events) } }.get()
 
     let subscriber = try deployment.subscribe("scores")
     let daemon = try deployment.startDaemon()
@@ -111,7 +118,7 @@ import Testing
     #expect(letters.count == bad.count)
     for (letter, item) in zip(letters, bad) {
       #expect(letter.headers.contains("lendpulse.error.code=\(item.code)"), "\(letter.headers)")
-      #expect(letter.headers.contains("lendpulse.source.topic=\(topic)"), "\(letter.headers)")
+      #expect(letter.headers.contains("lendpulse.source.topic=\(events)"), "\(letter.headers)")
     }
     let scored = try await deployment.read("scores").map { try $0.json()["triggering_event_id"] as? String }
     #expect(scored == bad.indices.map { "G\($0)" })
@@ -134,8 +141,8 @@ import Testing
     let result = try await run(
       Repository.binary, ["run", "--config", try deployment.configuration(brokers: "127.0.0.1:1")], within: 90)
     #expect(result.status == 1 || result.status == 2)
-    #expect(result.errors.contains("127.0.0.1:1"), "\(result.errors)")
-    #expect(result.errors.split(separator: "\n").count == 1, "\(result.errors)")
+    let lines = Self.complaints(result)
+    #expect(lines.count == 1 && lines[0].contains("127.0.0.1:1"), "\(result.errors)")
   }
 
   @Test func `models made for other features are refused by name`() async throws {
@@ -148,7 +155,7 @@ import Testing
       guard path.hasSuffix("manifest.json") else { continue }
       let file = models + "/" + path
       let text = try String(contentsOfFile: file, encoding: .utf8)
-      let other = text.replacing(#/("feature_hash"\s*:\s*")[0-9a-f]{4}/#) { "\($0.output.1)0bad" }
+      let other = text.replacing(#/("featureHash"\s*:\s*")[0-9a-f]{4}/#) { "\($0.output.1)0bad" }
       if other != text { changed += 1 }
       try other.write(toFile: file, atomically: true, encoding: .utf8)
     }
@@ -157,7 +164,12 @@ import Testing
     try await deployment.createTopics(partitions: 1)
     let result = try await run(Repository.binary, ["run", "--config", try deployment.configuration()], within: 60)
     #expect(result.status == 1 || result.status == 2)
-    #expect(result.errors.contains("manifest.json"), "\(result.errors)")
-    #expect(result.errors.split(separator: "\n").count == 1, "\(result.errors)")
+    let lines = Self.complaints(result)
+    #expect(lines.count == 1 && lines[0].contains("manifest.json"), "\(result.errors)")
+  }
+
+  /// Standard error without the log's lines, which begin with their time.
+  private static func complaints(_ result: Finished) -> [Substring] {
+    result.errors.split(separator: "\n").filter { $0.first?.isNumber != true }
   }
 }

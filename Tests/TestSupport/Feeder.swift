@@ -23,7 +23,12 @@ public struct FeedRecord: Sendable {
 @safe public final class Feeder {
   public struct Failed: Error, CustomStringConvertible { public var description: String }
 
+  /// The first record that the broker refused. Written by callbacks, which run inside `rd_kafka_poll` and `rd_kafka_flush` on
+  /// the caller's own thread; it lives as long as the handle.
+  private final class Failure { var text: String? }
+
   private let handle: OpaquePointer
+  private let failure = Failure()
 
   public init(brokers: String) throws {
     let configuration = unsafe rd_kafka_conf_new()
@@ -32,6 +37,8 @@ public struct FeedRecord: Sendable {
       "message.max.bytes": "4000000", "queue.buffering.max.messages": "1000000",
     ]
     var reason = [CChar](repeating: 0, count: 512)
+    unsafe rd_kafka_conf_set_dr_msg_cb(configuration, Self.delivered)
+    unsafe rd_kafka_conf_set_opaque(configuration, Unmanaged.passUnretained(failure).toOpaque())
     for (name, value) in properties {
       guard unsafe rd_kafka_conf_set(configuration, name, value, &reason, reason.count) == RD_KAFKA_CONF_OK else {
         throw Failed(description: "\(name): \(Self.text(reason))")
@@ -54,6 +61,41 @@ public struct FeedRecord: Sendable {
     try enqueue(records, to: topic)
     guard unsafe rd_kafka_flush(handle, 60_000) == RD_KAFKA_RESP_ERR_NO_ERROR else {
       throw Failed(description: "\(unsafe rd_kafka_outq_len(handle)) records were not written within 60 s")
+    }
+    if let text = failure.text { throw Failed(description: "\(topic): \(text)") }
+  }
+
+  private static let delivered:
+    @convention(c) (OpaquePointer?, UnsafePointer<rd_kafka_message_t>?, UnsafeMutableRawPointer?) -> Void = {
+      _, message, context in
+      guard let message = unsafe message, let context = unsafe context else { return }
+      let code = unsafe message.pointee.err
+      guard code != RD_KAFKA_RESP_ERR_NO_ERROR else { return }
+      unsafe Unmanaged<Failure>.fromOpaque(context).takeUnretainedValue().text = String(cString: rd_kafka_err2str(code))
+    }
+
+  /// Makes a topic with settings of its own, one replica.
+  public func makeTopic(_ name: String, partitions: Int, settings: [String: String]) throws {
+    var reason = [CChar](repeating: 0, count: 512)
+    var topic = unsafe rd_kafka_NewTopic_new(name, Int32(partitions), 1, &reason, reason.count)
+    guard unsafe topic != nil else { throw Failed(description: "\(name): \(Self.text(reason))") }
+    defer { unsafe rd_kafka_NewTopic_destroy(topic) }
+    for (name, value) in settings { unsafe rd_kafka_NewTopic_set_config(topic, name, value) }
+    let queue = unsafe rd_kafka_queue_new(handle)
+    defer { unsafe rd_kafka_queue_destroy(queue) }
+    unsafe rd_kafka_CreateTopics(handle, &topic, 1, nil, queue)
+    guard let event = unsafe rd_kafka_queue_poll(queue, 30_000) else {
+      throw Failed(description: "\(name): the broker does not answer")
+    }
+    defer { unsafe rd_kafka_event_destroy(event) }
+    var count = 0
+    let results = unsafe rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count)
+    for index in 0..<count {
+      let result = unsafe results?[index]
+      guard unsafe rd_kafka_topic_result_error(result) != RD_KAFKA_RESP_ERR_NO_ERROR else { continue }
+      throw Failed(
+        description: "\(name): "
+          + (unsafe rd_kafka_topic_result_error_string(result).map { unsafe String(cString: $0) } ?? ""))
     }
   }
 
