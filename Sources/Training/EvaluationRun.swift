@@ -14,6 +14,12 @@ public struct EvaluationOptions: Sendable {
   public var horizonDays = 30
   /// `utilizationTarget` is taken from the model.
   public var labels = LabelSettings()
+  /// States right after events, drawn for each borrower, that are measured beside those at midnights.
+  public var asOfEvents = ExampleOptions().asOfEvents
+  /// Above these, a seeded sample of borrowers is taken.
+  public var maxExamples = ExampleOptions().maxExamples
+  /// Of that sample.
+  public var seed: UInt64 = 1
   /// Gets `metrics.json`.
   public var reportDirectory: String?
   public var historyOptions = HistoryOptions()
@@ -94,19 +100,26 @@ public enum EvaluationRun {
     if let target = models.utilization.flatMap({ UtilizationTarget(rawValue: $0.target) }) {
       labels.utilizationTarget = target
     }
-    let (history, asOf, table) = try TrainingRun.examples(
+    var exampleOptions = ExampleOptions()
+    exampleOptions.labels = labels
+    exampleOptions.asOfEvents = options.asOfEvents
+    exampleOptions.maxExamples = options.maxExamples
+    exampleOptions.seed = options.seed
+    let (summary, examples) = try TrainingRun.examples(
       options.history, options.historyOptions, asOf: options.asOf, observedThrough: options.observedThrough,
-      horizonDays: options.horizonDays, labels: labels, progress)
+      horizonDays: options.horizonDays, exampleOptions, progress)
+    let asOf = examples.asOf
+    let table = examples.table
     progress(TrainingProgress(phase: "measuring", share: nil, detail: "\(table.count) examples"))
     let predictions = try Predictions(models, table)
     var result = EvaluationResult(
       asOf: asOf.dates.map(\.dateText), observedThrough: asOf.observedThrough.text, horizonDays: asOf.horizonDays,
-      events: history.summary.events, badLines: history.summary.badLines, borrowers: Set(table.borrowers).count,
+      events: summary.events, badLines: summary.badLines, borrowers: examples.borrowers,
       examples: table.count)
     if let model = models.overdue { result.overdue = overdue(model.version, table, predictions, asOf) }
     if let model = models.demand { result.demand = demand(model.version, table, predictions) }
     if let model = models.utilization { result.utilization = utilization(model, table, predictions) }
-    result.lines = lines(result, history.summary)
+    result.lines = lines(result, summary, examples.sample)
     if let folder = options.reportDirectory { try MetricsFile.write(result, folder: folder) }
     return result
   }
@@ -151,10 +164,13 @@ public enum EvaluationRun {
         hasLimit: rows.map { table.labels[$0].hasLimit }))
   }
 
-  private static func lines(_ result: EvaluationResult, _ summary: HistorySummary) -> [String] {
+  private static func lines(
+    _ result: EvaluationResult, _ summary: HistorySummary, _ sample: ExampleSample
+  ) -> [String] {
     var lines = [
       "\(result.examples) examples of \(result.borrowers) borrowers as of " + result.asOf.joined(separator: ", ")
     ]
+    lines += TrainingRun.sampleLines(sample)
     lines += TrainingRun.badLines(summary)
     func add(_ name: String, _ rows: Int, _ figures: [String: Double], _ kind: ModelKind) {
       lines.append("  \(name.padded(16)) \("\(rows) rows".padded(14)) \(TrainingRun.figures(figures, kind))")

@@ -17,7 +17,7 @@ public struct LabelSettings: Equatable, Sendable {
   public init() {}
 }
 
-/// What came true for one borrower in the horizon that begins at a date.
+/// What came true for one borrower in the horizon that begins at an example's time.
 public struct ExampleLabels: Equatable, Sendable {
   public var isOverdue: Bool
   /// The sum of drawdown amounts, in money.
@@ -29,9 +29,11 @@ public struct ExampleLabels: Equatable, Sendable {
   public var hasLimit: Bool
 }
 
-/// Labels of one borrower at any date; made once for all dates.
+/// Labels of one borrower at any time; made once for all of them.
 struct BorrowerOutcomes {
   private struct Amount {
+    /// The event's place among the borrower's.
+    var index: Int
     var time: EventTime
     var amount: Double
   }
@@ -48,7 +50,7 @@ struct BorrowerOutcomes {
     moments = OverdueMoments(events, overdueDays: settings.overdueDays)
     for index in 0..<events.count {
       let event = events[index]
-      let amount = Amount(time: event.occurredAt, amount: event.amount)
+      let amount = Amount(index: index, time: event.occurredAt, amount: event.amount)
       switch event.kind {
       case .drawdown: drawdowns.append(amount)
       case .limitChanged: limits.append(amount)
@@ -58,23 +60,27 @@ struct BorrowerOutcomes {
     }
   }
 
-  func labels(asOf date: EventTime, horizonEnd: EventTime, observedThrough: EventTime) -> ExampleLabels {
-    let drawn = drawdowns.filter { $0.time >= date && $0.time < horizonEnd }
-    let limit = limits.last { $0.time < date }?.amount ?? 0
+  /// What comes in `date..<horizonEnd` behind the borrower's first `seen` events, which are those before a midnight, and
+  /// those up to and with the event that an example was taken after.
+  func labels(
+    asOf date: EventTime, seen: Int, horizonEnd: EventTime, observedThrough: EventTime
+  ) -> ExampleLabels {
+    let drawn = drawdowns.filter { $0.index >= seen && $0.time < horizonEnd }
+    let limit = limits.last { $0.index < seen }?.amount ?? 0
     return ExampleLabels(
-      isOverdue: moments.contains(from: date, to: horizonEnd),
+      isOverdue: moments.contains(from: date, seen: seen, to: horizonEnd),
       drawn: drawn.reduce(0) { $0 + $1.amount },
       hasDrawn: !drawn.isEmpty,
       utilization: limit > 0
-        ? utilization(limit: limit, date: date, horizonEnd: horizonEnd)
-        : prospectUtilization(date: date, horizonEnd: horizonEnd, observedThrough: observedThrough),
+        ? utilization(limit: limit, date: date, seen: seen, horizonEnd: horizonEnd)
+        : prospectUtilization(seen: seen, horizonEnd: horizonEnd, observedThrough: observedThrough),
       hasLimit: limit > 0)
   }
 
-  private func utilization(limit: Double, date: EventTime, horizonEnd: EventTime) -> Double? {
+  private func utilization(limit: Double, date: EventTime, seen: Int, horizonEnd: EventTime) -> Double? {
     switch settings.utilizationTarget {
     case .balance:
-      return statements.last { $0.time >= date && $0.time < horizonEnd }.map { $0.amount / limit }
+      return statements.last { $0.index >= seen && $0.time < horizonEnd }.map { $0.amount / limit }
     case .cumulative:
       // There is a grant: the limit at the date is one.
       let firstGrant = limits.first { $0.amount > 0 }!.time
@@ -83,8 +89,8 @@ struct BorrowerOutcomes {
   }
 
   /// A person without a limit: what the first grant within the horizon was used for.
-  private func prospectUtilization(date: EventTime, horizonEnd: EventTime, observedThrough: EventTime) -> Double? {
-    guard let grant = limits.first(where: { $0.amount > 0 && $0.time >= date && $0.time < horizonEnd }) else {
+  private func prospectUtilization(seen: Int, horizonEnd: EventTime, observedThrough: EventTime) -> Double? {
+    guard let grant = limits.first(where: { $0.amount > 0 && $0.index >= seen && $0.time < horizonEnd }) else {
       return nil
     }
     let end = grant.time + Int64(settings.prospectDays) * EventTime.millisecondsPerDay

@@ -2,20 +2,22 @@ import Borrowers
 import Features
 import History
 
-/// Borrowers as of dates: the features and picture that the daemon would have scored, and what came true. Rows of one
-/// borrower stand together, in order of date.
+/// Borrowers at times: the features and picture that the daemon would have scored, and what came true. Rows of one
+/// borrower stand together, in order of time. `ExampleSet` says which times: midnights, or right after events.
 public struct ExampleTable: Sendable {
   public private(set) var count = 0
   /// Row-major, `FeatureCatalogue.count` floats a row, NaN where missing.
   public private(set) var features: [Float] = []
   /// Of the borrower's id.
   public private(set) var borrowers: [UInt64] = []
-  /// Index into `AsOfDates.dates`.
+  /// Index into `AsOfDates.dates`; of a row taken right after an event, the first date behind it.
   public private(set) var dates: [Int] = []
+  /// When the state was taken; the label's horizon begins here.
+  public private(set) var times: [EventTime] = []
   public private(set) var labels: [ExampleLabels] = []
-  /// Owed at the date.
+  /// Owed at the time.
   public private(set) var owes: [Bool] = []
-  /// Any amount open past its date at the date.
+  /// Any amount open past its due date at the time.
   public private(set) var isPastDue: [Bool] = []
   /// Pictures are sparse: row r's cells that are not 0 are `pictureStarts[r]..<pictureStarts[r + 1]`.
   private(set) var pictureStarts: [Int] = [0]
@@ -24,11 +26,12 @@ public struct ExampleTable: Sendable {
 
   public init() {}
 
-  /// Of the overdue model: owes at the date, or draws within the horizon.
+  /// Of the overdue model: owes at the time, or draws within the horizon.
   public func isOverdueExample(_ row: Int) -> Bool { owes[row] || labels[row].hasDrawn }
 
   mutating func append(
-    _ input: borrowing ModelInput, borrower: UInt64, date: Int, owes: Bool, isPastDue: Bool, labels: ExampleLabels
+    _ input: borrowing ModelInput, borrower: UInt64, date: Int, time: EventTime, owes: Bool, isPastDue: Bool,
+    labels: ExampleLabels
   ) {
     let features = unsafe input.features[0..<FeatureCatalogue.count]
     unsafe self.features.append(contentsOf: features)
@@ -43,16 +46,32 @@ public struct ExampleTable: Sendable {
     pictureStarts.append(pictureCells.count)
     borrowers.append(borrower)
     dates.append(date)
+    times.append(time)
     self.labels.append(labels)
     self.owes.append(owes)
     self.isPastDue.append(isPastDue)
     count += 1
   }
 
+  /// Room for so many rows and cells of pictures, so that a large table does not grow by copies of itself.
+  mutating func reserve(rows: Int, cells: Int) {
+    features.reserveCapacity(rows * FeatureCatalogue.count)
+    borrowers.reserveCapacity(rows)
+    dates.reserveCapacity(rows)
+    times.reserveCapacity(rows)
+    labels.reserveCapacity(rows)
+    owes.reserveCapacity(rows)
+    isPastDue.reserveCapacity(rows)
+    pictureStarts.reserveCapacity(rows + 1)
+    pictureCells.reserveCapacity(cells)
+    pictureValues.reserveCapacity(cells)
+  }
+
   mutating func append(_ other: ExampleTable) {
     features.append(contentsOf: other.features)
     borrowers.append(contentsOf: other.borrowers)
     dates.append(contentsOf: other.dates)
+    times.append(contentsOf: other.times)
     labels.append(contentsOf: other.labels)
     owes.append(contentsOf: other.owes)
     isPastDue.append(contentsOf: other.isPastDue)
@@ -73,71 +92,6 @@ public struct ExampleTable: Sendable {
     for cell in 0..<ModelInput.pictureDays * ModelInput.pictureChannels { unsafe input.picture[cell] = 0 }
     for index in pictureStarts[row]..<pictureStarts[row + 1] {
       unsafe input.picture[Int(pictureCells[index])] = pictureValues[index]
-    }
-  }
-
-  /// Examples of a whole history, made on all cores, a partition of borrowers at a time.
-  public static func make(
-    _ history: EventHistory, _ asOf: AsOfDates, _ settings: LabelSettings,
-    progress: @Sendable (Double) -> Void = { _ in }
-  ) throws(TrainingError) -> ExampleTable {
-    let done = Counter()
-    let parts = try parallelMap(EventHistory.partitionCount) { partition throws(TrainingError) in
-      var table = ExampleTable()
-      var maker = ExampleMaker(asOf, settings)
-      history.forEachBorrower(inPartition: partition) { events in maker.append(events, to: &table) }
-      progress(Double(done.increment()) / Double(EventHistory.partitionCount))
-      return table
-    }
-    var table = ExampleTable()
-    for part in parts { table.append(part) }
-    return table
-  }
-}
-
-/// Makes one borrower's examples through the feature code of the daemon.
-struct ExampleMaker: ~Copyable {
-  private var state = BorrowerState()
-  private var input = ModelInput()
-  private let asOf: AsOfDates
-  private let settings: LabelSettings
-  private var scratch: (id: [UInt8], platform: [UInt8], loan: [UInt8]) = ([], [], [])
-
-  init(_ asOf: AsOfDates, _ settings: LabelSettings) {
-    self.asOf = asOf
-    self.settings = settings
-  }
-
-  mutating func append(_ events: BorrowerEvents, to table: inout ExampleTable) {
-    guard events.count > 0, events[0].occurredAt < asOf.dates.last! else { return }
-    let outcomes = BorrowerOutcomes(events, settings)
-    let borrower = Murmur.hash64(events.borrowerID)
-    state.reset()
-    var next = 0
-    for (index, date) in asOf.dates.enumerated() {
-      while next < events.count, events[next].occurredAt < date {
-        fireDues(before: events[next].occurredAt)
-        // The history has left repeats out already, so the window only needs to be a valid one.
-        _ = state.apply(
-          events[next], watermark: events[next].occurredAt,
-          dedupeWindowMilliseconds: 7 * EventTime.millisecondsPerDay)
-        next += 1
-      }
-      guard next > 0 else { continue }
-      fireDues(before: date)
-      state.fill(&input, at: date)
-      table.append(
-        input, borrower: borrower, date: index, owes: state.owes(at: date), isPastDue: state.isPastDue(at: date),
-        labels: outcomes.labels(
-          asOf: date, horizonEnd: date + asOf.horizonMilliseconds, observedThrough: asOf.observedThrough))
-    }
-  }
-
-  /// As the daemon's timers do, so that the state has seen what it would have seen.
-  private mutating func fireDues(before time: EventTime) {
-    while state.nextDue < time {
-      _ = state.fireDue(
-        triggeringEventID: &scratch.id, platform: &scratch.platform, loanID: &scratch.loan)
     }
   }
 }

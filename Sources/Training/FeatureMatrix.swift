@@ -53,14 +53,24 @@ struct Folds: Sendable {
   let count: Int
   /// The fold of each row.
   let foldOfRow: [Int]
+  private let foldOfBorrower: [UInt64: Int]
+  private let seed: UInt64
 
   init(borrowers: [UInt64], count: Int, seed: UInt64) {
     self.count = count
+    self.seed = seed
     var foldOfBorrower: [UInt64: Int] = [:]
     for (rank, borrower) in Self.ordered(Array(Set(borrowers)), seed: seed).enumerated() {
       foldOfBorrower[borrower] = rank % count
     }
     foldOfRow = borrowers.map { foldOfBorrower[$0]! }
+    self.foldOfBorrower = foldOfBorrower
+  }
+
+  /// The fold whose models did not see this borrower, for rows of another table; a borrower of no row here was seen by
+  /// none and gets a seeded one.
+  func fold(of borrower: UInt64) -> Int {
+    foldOfBorrower[borrower] ?? Int(Self.mixed(borrower ^ seed &* 0x9E37_79B9_7F4A_7C15) % UInt64(count))
   }
 
   func training(_ fold: Int) -> [Int] { foldOfRow.indices.filter { foldOfRow[$0] != fold } }

@@ -22,27 +22,31 @@ struct OverdueMoments {
 
   private var open: [Obligation] = []
   private let overdueMilliseconds: Int64
-  /// Not in order.
-  private(set) var moments: [EventTime] = []
+  /// Not in order. `seen` is how many of the borrower's events it takes to know of it: the `payment_missed` itself is one
+  /// of them, an amount that is still open needs an event behind it (or the history's end).
+  private(set) var moments: [(time: EventTime, seen: Int)] = []
+  private var index = 0
 
   init(_ events: BorrowerEvents, overdueDays: Int) {
     overdueMilliseconds = Int64(overdueDays) * EventTime.millisecondsPerDay
-    for index in 0..<events.count {
+    while index < events.count {
       let event = events[index]
       passMoments(before: event.occurredAt)
       apply(event, overdueDays: overdueDays)
+      index += 1
     }
     passMoments(before: .distantFuture)
   }
 
-  func contains(from start: EventTime, to end: EventTime) -> Bool {
-    moments.contains { $0 >= start && $0 < end }
+  /// Whether a moment lies within `start..<end` that the borrower's first `seen` events do not tell of.
+  func contains(from start: EventTime, seen: Int, to end: EventTime) -> Bool {
+    moments.contains { $0.seen > seen && $0.time >= start && $0.time < end }
   }
 
   private mutating func passMoments(before time: EventTime) {
     for index in open.indices where !open[index].isCounted && open[index].moment < time {
       open[index].isCounted = true
-      moments.append(open[index].moment)
+      moments.append((open[index].moment, self.index + 1))
     }
   }
 
@@ -52,7 +56,7 @@ struct OverdueMoments {
     case .statementIssued:
       if event.dueAt != .distantPast, event.minimumDue > 0 { announce(event, amount: event.minimumDue) }
     case .paymentMissed:
-      if event.daysPastDue >= Double(overdueDays) { moments.append(event.occurredAt) }
+      if event.daysPastDue >= Double(overdueDays) { moments.append((event.occurredAt, index + 1)) }
       let loan = event.loanKey
       open.removeAll { $0.loan == loan && $0.dueAt <= event.occurredAt }
       let days = Int64(min(max(event.daysPastDue, 0), 36_500))

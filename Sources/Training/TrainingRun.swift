@@ -17,6 +17,10 @@ public struct TrainingOptions: Sendable {
   public var horizonDays = 30
   public var seed: UInt64 = 1
   public var labels = LabelSettings()
+  /// States right after events, drawn for each borrower, that calibration is fitted and measured on too.
+  public var asOfEvents = ExampleOptions().asOfEvents
+  /// Above these, a seeded sample of borrowers is taken.
+  public var maxExamples = ExampleOptions().maxExamples
   public var includeProtected = false
   /// Gets `metrics.json`.
   public var reportDirectory: String?
@@ -25,6 +29,15 @@ public struct TrainingOptions: Sendable {
   public init(history: HistorySource, modelsDirectory: String) {
     self.history = history
     self.modelsDirectory = modelsDirectory
+  }
+
+  var exampleOptions: ExampleOptions {
+    var options = ExampleOptions()
+    options.labels = labels
+    options.asOfEvents = asOfEvents
+    options.maxExamples = maxExamples
+    options.seed = seed
+    return options
   }
 
   /// The kinds that a command-line name stands for: `demand`, `overdue`, `utilization` or `all`.
@@ -74,6 +87,7 @@ public struct TrainingResult: Sendable {
   public var asOf: AsOfDates
   public var examples: Int
   public var borrowers: Int
+  public var sample = ExampleSample()
   /// Lines for people: data, figures of each candidate, versions.
   public var lines: [String]
 }
@@ -85,9 +99,11 @@ public enum TrainingRun {
     _ options: TrainingOptions, progress: @escaping @Sendable (TrainingProgress) -> Void = { _ in }
   ) throws(TrainingError) -> TrainingResult {
     try check(options)
-    let (history, asOf, table) = try examples(
+    let (summary, examples) = try examples(
       options.history, options.historyOptions, asOf: options.asOf, observedThrough: options.observedThrough,
-      horizonDays: options.horizonDays, labels: options.labels, progress)
+      horizonDays: options.horizonDays, options.exampleOptions, progress)
+    let asOf = examples.asOf
+    let table = examples.table
     let settings = TrainingSettings(
       asOf: asOf, labels: options.labels, seed: options.seed, includeProtected: options.includeProtected)
     var trained: [TrainedModel] = []
@@ -104,11 +120,11 @@ public enum TrainingRun {
       }
     }
     var result = TrainingResult(
-      models: [], summary: history.summary, asOf: asOf, examples: table.count, borrowers: Set(table.borrowers).count,
-      lines: [])
+      models: [], summary: summary, asOf: asOf, examples: table.count, borrowers: examples.borrowers, lines: [])
+    result.sample = examples.sample
     // All versions first, then the names of those that serve: what fails before the last step changes nothing that serves.
     for model in trained {
-      let manifest = manifest(model, settings, history.summary, table)
+      let manifest = manifest(model, settings, summary, table)
       do throws(ModelError) {
         let version = try ModelFolder.write(
           directory: options.modelsDirectory, manifest: manifest, files: model.files, champion: false)
@@ -167,15 +183,15 @@ public enum TrainingRun {
 
   /// Reads the history and makes the examples, as training and evaluation both do.
   static func examples(
-    _ source: HistorySource, _ options: HistoryOptions, asOf named: [EventTime], observedThrough: EventTime?,
-    horizonDays: Int, labels: LabelSettings, _ progress: @escaping @Sendable (TrainingProgress) -> Void
-  ) throws(TrainingError) -> (EventHistory, AsOfDates, ExampleTable) {
+    _ source: HistorySource, _ historyOptions: HistoryOptions, asOf named: [EventTime], observedThrough: EventTime?,
+    horizonDays: Int, _ options: ExampleOptions, _ progress: @escaping @Sendable (TrainingProgress) -> Void
+  ) throws(TrainingError) -> (HistorySummary, ExampleSet) {
     if source == .standardInput, observedThrough == nil {
       throw TrainingError(.usage, "--observed-through: is needed for events on standard input")
     }
     let history: EventHistory
     do throws(HistoryError) {
-      history = try EventHistory(source, options: options) { read in
+      history = try EventHistory(source, options: historyOptions) { read in
         let share = read.totalBytes > 0 ? Double(read.bytes) / Double(read.totalBytes) : nil
         progress(TrainingProgress(phase: "reading events", share: share, detail: "\(read.events) events"))
       }
@@ -185,14 +201,14 @@ public enum TrainingRun {
     let asOf = try AsOfDates.resolve(
       named: named, observedThrough: observedThrough, horizonDays: horizonDays, summary: history.summary, source: source
     )
-    let table = try ExampleTable.make(history, asOf, labels) {
+    let examples = try ExampleSet.make(history, asOf, options) {
       progress(TrainingProgress(phase: "making examples", share: $0, detail: ""))
     }
-    guard table.count > 0 else {
+    guard examples.table.count > 0 else {
       throw TrainingError(
         .failed, "\(source): no borrower has an event before \(asOf.dates.last!.dateText); name a later --as-of date")
     }
-    return (history, asOf, table)
+    return (history.summary, examples)
   }
 
   private static func manifest(
@@ -256,6 +272,7 @@ public enum TrainingRun {
       "\(result.examples) examples of \(result.borrowers) borrowers as of "
         + result.asOf.dates.map(\.dateText).joined(separator: ", ")
     ]
+    lines += sampleLines(result.sample)
     lines += badLines(result.summary)
     for model in result.models {
       lines.append("\(model.kind.rawValue): \(model.version)")
@@ -265,6 +282,16 @@ public enum TrainingRun {
       }
     }
     return lines
+  }
+
+  /// Says so where not all borrowers are taken.
+  static func sampleLines(_ sample: ExampleSample) -> [String] {
+    guard !sample.isWhole else { return [] }
+    return [
+      "a seeded sample: \(sample.borrowersTaken) of \(sample.borrowersThere) borrowers "
+        + "(\(String(format: "%.1f", sample.share * 100)) %), \(sample.examplesTaken) of \(sample.examplesThere) examples; "
+        + "--max-examples bounds them"
+    ]
   }
 
   static func badLines(_ summary: HistorySummary) -> [String] {

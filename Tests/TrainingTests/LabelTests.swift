@@ -13,8 +13,10 @@ private func labels(
 ) -> ExampleLabels {
   var settings = LabelSettings()
   change(&settings)
-  return BorrowerOutcomes(borrower(events), settings)
-    .labels(asOf: asOf, horizonEnd: end, observedThrough: date(observed))
+  let grouped = borrower(events)
+  return BorrowerOutcomes(grouped, settings).labels(
+    asOf: asOf, seen: (0..<grouped.count).count { grouped[$0].occurredAt < asOf }, horizonEnd: end,
+    observedThrough: date(observed))
 }
 
 @Test func `a payment missed within the horizon is overdue, one before or after it is not`() {
@@ -112,7 +114,8 @@ private func labels(
     }
     // At the end all that is open is past: nothing is due later than this.
     let late = asOf + 60 * EventTime.millisecondsPerDay
-    let isOpen = OverdueMoments(ordered, overdueDays: 55).contains(from: late - 40 * 86_400_000, to: .distantFuture)
+    let isOpen = OverdueMoments(ordered, overdueDays: 55).contains(
+      from: late - 40 * 86_400_000, seen: 0, to: .distantFuture)
     #expect(isOpen == state.isPastDue(at: late), "round \(round) of seed 11")
   }
 }
@@ -220,8 +223,8 @@ private func resolve(
     event(.drawdown, "2026-03-01", 300, borrower: "B"), event(.paymentMissed, "2026-03-20", 20, days: 2, borrower: "B"),
   ]
   let dates = AsOfDates(dates: [asOf], observedThrough: date("2026-04-01"), horizonDays: 30)
-  let first = try ExampleTable.make(EventHistory(events: before), dates, LabelSettings())
-  let second = try ExampleTable.make(EventHistory(events: before + after), dates, LabelSettings())
+  let first = try ExampleSet.make(EventHistory(events: before), dates, ExampleOptions()).table
+  let second = try ExampleSet.make(EventHistory(events: before + after), dates, ExampleOptions()).table
   #expect(first.count == 1 && second.count == 1)
   #expect(first.features.map(\.bitPattern) == second.features.map(\.bitPattern))
   #expect(first.owes == [true] && !first.labels[0].isOverdue && first.labels[0].drawn == 0)
@@ -247,12 +250,13 @@ func `a borrower who owes nothing and does not draw is no overdue example, and o
   throws
 {
   let dates = AsOfDates(dates: [asOf], observedThrough: date("2026-04-01"), horizonDays: 30)
-  let table = try ExampleTable.make(
+  let table = try ExampleSet.make(
     EventHistory(events: [
       event(.search, "2026-02-01", borrower: "idle"), event(.search, "2026-02-01", borrower: "draws"),
       event(.drawdown, "2026-03-10", 5, borrower: "draws"), event(.search, "2026-03-02", borrower: "later"),
       event(.search, "2026-02-01", borrower: "erased"), event(.borrowerErased, "2026-02-02", borrower: "erased"),
-    ]), dates, LabelSettings())
+    ]), dates, ExampleOptions()
+  ).table
   #expect(table.count == 2)
   #expect((0..<2).count { table.isOverdueExample($0) } == 1)
 }

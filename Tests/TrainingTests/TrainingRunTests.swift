@@ -192,7 +192,7 @@ func `protected attributes reach no model unless asked for`() throws {
   func auc(_ isIncluded: Bool) throws -> Double {
     let history = try EventHistory(events: events)
     let asOf = AsOfDates(dates: [date("2026-02-01")], observedThrough: date("2026-03-03"), horizonDays: 30)
-    let table = try ExampleTable.make(history, asOf, LabelSettings())
+    let table = try ExampleSet.make(history, asOf, ExampleOptions()).table
     let settings = TrainingSettings(asOf: asOf, labels: LabelSettings(), seed: 1, includeProtected: isIncluded)
     return try OverdueTraining(table, settings).run { _ in }.metrics["auc"]!
   }

@@ -63,6 +63,14 @@ extension CommandDefinition {
       name: "--observed-through", value: "DATE",
       meaning: "what is known ends here; default: the latest event of the history"),
     OptionDefinition(name: "--horizon-days", value: "D", meaning: "how far labels look ahead; default 30"),
+    OptionDefinition(
+      name: "--as-of-events", value: "N",
+      meaning:
+        "states right after events, drawn for each borrower, that calibration is fitted and measured on too; default 2"
+    ),
+    OptionDefinition(
+      name: "--max-examples", value: "N",
+      meaning: "above these a seeded sample of borrowers is taken; default 1000000"),
   ]
 }
 
@@ -80,6 +88,8 @@ private func trainModels(_ arguments: ParsedArguments) throws(CommandFailure) ->
     }
     options.labels.utilizationTarget = target
   }
+  options.asOfEvents = try arguments.integer("--as-of-events", 0...1_000) ?? options.asOfEvents
+  options.maxExamples = try arguments.integer("--max-examples", 1...Int.max) ?? options.maxExamples
   options.includeProtected = arguments.has("--include-protected")
   options.reportDirectory = arguments["--report"]
   let made = options
@@ -95,6 +105,8 @@ private func evaluateModels(_ arguments: ParsedArguments) throws(CommandFailure)
   options.asOf = try arguments.dates("--as-of")
   options.observedThrough = try arguments.dates("--observed-through").last
   options.horizonDays = try arguments.integer("--horizon-days", 1...365) ?? options.horizonDays
+  options.asOfEvents = try arguments.integer("--as-of-events", 0...1_000) ?? options.asOfEvents
+  options.maxExamples = try arguments.integer("--max-examples", 1...Int.max) ?? options.maxExamples
   options.reportDirectory = arguments["--report"]
   let made = options
   return try report(command: "evaluate") { progress throws(TrainingError) in
