@@ -122,7 +122,9 @@ final class Background<Request: Sendable, Answer: Sendable>: Sendable {
     if let inline { answers.put(inline(request)) } else { requests.put(request) }
   }
 
-  func takeAnswer(waitMilliseconds: Int = 0) -> Answer? { answers.take(waitMilliseconds: inline == nil ? waitMilliseconds : 0) }
+  func takeAnswer(waitMilliseconds: Int = 0) -> Answer? {
+    answers.take(waitMilliseconds: inline == nil ? waitMilliseconds : 0)
+  }
 
   func close() { requests.close() }
 }

@@ -29,8 +29,10 @@ final class PartitionRunner: @unchecked Sendable {
   private var journalUnderWay = 0
   /// Steps of a journal entry are left; they come before the next record.
   private(set) var hasSteps = false
-  /// Steps of the record at `inputOffset` are left.
+  /// Steps of the record at `inputOffset`, or of the next one behind a gap, are begun and it is not applied yet.
   private var isMidRecord = false
+  /// Of the journal entry taken again last: the input offset that it precedes.
+  private var retakenPrecedes: Int64?
   /// The position is ahead of what was handed over last.
   private var hasMoved = false
 
@@ -85,6 +87,9 @@ final class PartitionRunner: @unchecked Sendable {
         move(occurredAt: decoding.event.occurredAt, timestamp: record.timestamp, offset: record.offset)
         while engine.step(source, &outputs) {
           steps += 1
+          hasMoved = true
+          // Also where the record moved nothing: a due date that had passed when it was announced fires here.
+          isMidRecord = true
           if limits.areReached(by: outputs) { return .full }
         }
         _ = unsafe engine.apply(decoding.event, source, traceparent: record.traceparentOrEmpty, &outputs)
@@ -184,13 +189,16 @@ final class PartitionRunner: @unchecked Sendable {
     journalOffset = max(journalOffset, offset.position.journalOffset)
   }
 
+  /// A slice is cut only where no step is pending or begun, and only with a journal offset that is known.
+  func isSliceDue(at now: Int64) -> Bool {
+    isBetweenRecords && !engine.hasPendingSteps && journalFilling == 0 && journalUnderWay == 0
+      && checkpoint.isDue(at: now, changedBytes: engine.changedBytes)
+  }
+
   /// Writes a slice of at most `budget` bytes when one is due, and the partition's record behind the last one. Returns
   /// what a finished checkpoint came to.
   func writeSlice(budget: inout Int, now: Int64, _ outputs: inout OutputBatch) -> CheckpointSchedule.Progress? {
-    // Only on record boundaries, and only with a journal offset that is known.
-    guard budget > 0, isBetweenRecords, journalFilling == 0, journalUnderWay == 0,
-      checkpoint.isDue(at: now, changedBytes: engine.changedBytes)
-    else { return nil }
+    guard budget > 0, isSliceDue(at: now) else { return nil }
     let (bytesBefore, entriesBefore) = (outputs.bytes.count, outputs.entries.count)
     let hasMore = engine.writeSlice(
       inputOffset: inputOffset, journalOffset: journalOffset, maxBytes: budget, &outputs)
@@ -223,9 +231,12 @@ final class PartitionRunner: @unchecked Sendable {
   }
 
   /// Takes an entry again; the steps of the one before it are done first.
-  func retake(_ entry: JournalEntry, journalOffset: Int64, models: ModelSet?, _ muted: inout OutputBatch) {
+  func retake(
+    _ entry: JournalEntry, precedes: Int64, journalOffset: Int64, models: ModelSet?, _ muted: inout OutputBatch
+  ) {
     finishMuted(&muted)
     engine.take(entry, journalOffset: journalOffset)
+    retakenPrecedes = precedes
     if let models { engine.use(models) }
   }
 
@@ -235,7 +246,8 @@ final class PartitionRunner: @unchecked Sendable {
   }
 
   /// Ends re-application at the committed position: a watermark ahead of ours was moved by the record that comes next,
-  /// after all steps before it were done; then the steps that were done are done again.
+  /// after all steps before it were done; then the steps that were done are done again. With our watermark they are those
+  /// of the journal entry there, if one is (it leaves none for the record); else those of the record that comes next.
   func settle(at position: Position, latenessMilliseconds: Int64, _ muted: inout OutputBatch) {
     inputOffset = position.inputOffset
     journalOffset = position.journalOffset
@@ -246,7 +258,8 @@ final class PartitionRunner: @unchecked Sendable {
       // Until that record is applied no journal entry may be taken: it would precede the steps that were done.
       isMidRecord = true
     } else {
-      hasSteps = true
+      hasSteps = retakenPrecedes == position.inputOffset
+      isMidRecord = !hasSteps && position.steps > 0
     }
     steps = 0
     while steps < position.steps, engine.step(boundarySource, &muted) { steps += 1 }

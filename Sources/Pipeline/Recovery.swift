@@ -88,6 +88,7 @@ final class Restorer: @unchecked Sendable {
       intervalMilliseconds: settings.checkpointIntervalMilliseconds, changedBytesMax: settings.checkpointChangedBytes,
       now: clock.monotonic, phase: Double(partition % 16) / 16)
 
+    if committed == nil, checkpoint == nil { try checkUnbegun(request, reader, journal) }
     let plan = try RecoveryPlan(
       partition: partition, committed: committed, checkpoint: checkpoint, input: input, journal: journal)
     if checkpoint == nil {
@@ -98,7 +99,8 @@ final class Restorer: @unchecked Sendable {
       engine.use(try modelSet(version: version, digest: digest))
     }
     let runner = PartitionRunner(
-      partition: partition, engine: engine, position: plan.start, limits: settings.limits, checkpoint: schedule, now: clock.monotonic)
+      partition: partition, engine: engine, position: plan.start, limits: settings.limits, checkpoint: schedule,
+      now: clock.monotonic)
     try reapply(request, reader, runner, plan, input, &summary)
     summary.borrowers = runner.engine.borrowers
     summary.milliseconds = (clock.monotonic - started) / 1_000_000
@@ -135,7 +137,8 @@ final class Restorer: @unchecked Sendable {
       var entries = try readJournal(request, reader, plan.journalStart..<position.journalOffset)
       summary.journalRecords = entries.count
       // Without a checkpoint all is applied again from where the partition began: its first entry says where that was.
-      let inputStart = plan.inputStart ?? min(entries.first?.record.precedes ?? position.inputOffset, position.inputOffset)
+      let inputStart =
+        plan.inputStart ?? min(entries.first?.record.precedes ?? position.inputOffset, position.inputOffset)
       try plan.checkStart(inputStart, input: input)
       entries.reverse()  // So that the next one is taken from the end.
       var muted = OutputBatch()
@@ -172,7 +175,8 @@ final class Restorer: @unchecked Sendable {
     if case .models(let version, let digest) = entry.record.entry {
       named = try modelSet(version: version, digest: digest)
     }
-    runner.retake(entry.record.entry, journalOffset: entry.offset, models: named, &muted)
+    runner.retake(
+      entry.record.entry, precedes: entry.record.precedes, journalOffset: entry.offset, models: named, &muted)
   }
 
   /// The models in force at a point of the journal: scores that were held then decide later on.
@@ -203,6 +207,22 @@ final class Restorer: @unchecked Sendable {
       entries.append((record.offset, entry))
     }
     return entries
+  }
+
+  /// A partition without position and state begins at its earliest record, unless its journal says that it began before.
+  private func checkUnbegun(_ request: RestoreRequest, _ reader: any LogReader, _ journal: Range<Int64>)
+    throws(BrokerError)
+  {
+    var isEmpty = true
+    do {
+      try reader.read(.journal, request.partition, journal, while: { request.isWanted }) { _ in isEmpty = false }
+    } catch let error as BrokerError { throw error } catch { throw BrokerError(.fatal, "\(error)") }
+    guard isEmpty else {
+      throw BrokerError(
+        .outOfRange,
+        "partition \(request.partition): there is a journal but no committed position (the consumer group's offsets are"
+          + " gone); set them back, or delete the internal topics to begin again")
+    }
   }
 
   /// An idle partition without a tail to apply again still needs its newest event for its next advance.

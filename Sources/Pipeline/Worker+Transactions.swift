@@ -62,7 +62,7 @@ extension Worker {
     switch outcome {
     case .committed:
       if let committed = underWay { noteCommitted(committed) }
-    case .aborted(let error):
+    case .aborted(let error), .notHandedOver(let error):
       status.totals.transactionsAborted += 1
       context.log.record(.transactionAborted(worker: index, reason: error.description))
     case .fenced(let error), .unknown(let error), .fatal(let error):
@@ -108,7 +108,10 @@ extension Worker {
       unadopted.insert(partition)
     case .submit: submit()
     case .republish(let milliseconds): republishAt = context.clock.monotonic + milliseconds * 1_000_000
-    case .discardOutputs: discardOutputs()
+    case .discardWaiting:
+      filling.removeAll()
+      policy.noteCut(at: context.clock.monotonic)
+    case .discardTransaction: discardTransaction()
     case .dropState(let partition): forget(partition)
     case .openProducer(let milliseconds, let reason):
       if let reason { context.log.record(.producerReplaced(worker: index, reason: reason.description)) }
@@ -128,29 +131,24 @@ extension Worker {
     if let runner = runners.removeValue(forKey: partition) { status.noteForgotten(runner) }
     starting.remove(partition)
     unadopted.remove(partition)
-    problems[partition] = nil
+    // Why a partition stopped is to be seen for as long as it is ours.
+    if state.phase(partition) == nil { problems[partition] = nil }
   }
 
-  private func discardOutputs() {
-    filling.removeAll()
+  private func discardTransaction() {
     if let failed = underWay {
       failed.removeAll()
       spare = failed
       underWay = nil
     }
     republishAt = nil
-    policy.noteCut(at: context.clock.monotonic)
   }
 
   // MARK: Handing over
 
   func commitWhenDue(at now: Int64, inputIsDry: Bool) {
     republishWhenDue(at: now)
-    if !policy.hasWork,
-      liveRunners.contains(where: { $0.checkpoint.isDue(at: now, changedBytes: $0.engine.changedBytes) })
-    {
-      policy.noteWork(at: now)
-    }
+    if !policy.hasWork, liveRunners.contains(where: { $0.isSliceDue(at: now) }) { policy.noteWork(at: now) }
     if policy.isDue(at: now, inputIsDry: inputIsDry, isFull: isFull) {
       perform(state.handle(.commitDue))
     }
@@ -167,6 +165,8 @@ extension Worker {
       perform(state.handle(.transactionEnded(.committed)))
       return
     }
+    // Without an offset the group would not refuse it to a worker whose partitions are others' by now.
+    precondition(!filling.offsets.isEmpty, "every transaction commits a position")
     guard let next = spare else { preconditionFailure("two transactions are under way") }
     underWay = filling
     filling = next
@@ -186,7 +186,7 @@ extension Worker {
   private func handOver() {
     guard let transaction = underWay else { return }
     guard let generation = consumer.generation() else {
-      transactionEnded(.aborted(BrokerError(.abortable, "not a member of the consumer group at the moment")))
+      transactionEnded(.notHandedOver(BrokerError(.abortable, "not a member of the consumer group at the moment")))
       return
     }
     committer.submit(.commit(transaction, generation))

@@ -69,7 +69,9 @@ final class Worker {
     let consumer = try context.broker.makeConsumer(worker: index)
     self.consumer = consumer
     let waker = Waker(consumer)
-    let work = Committer(clock: context.clock) { [broker = context.broker] () throws(BrokerError) in try broker.makeProducer(worker: index) }
+    let work = Committer(clock: context.clock) { [broker = context.broker] () throws(BrokerError) in
+      try broker.makeProducer(worker: index)
+    }
     committer = Background(
       isInline: context.isInline, answered: { waker.wake() }, finish: { work.close() }, { work.perform($0) })
     let reading = Restorer(
@@ -170,7 +172,7 @@ final class Worker {
   /// Partitions whose input is silent: their watermark goes on with the wall clock.
   private func advanceIdle(at now: Int64) {
     guard settings.idleAfterMilliseconds > 0, underWay == nil else { return }
-    for runner in liveRunners {
+    for runner in liveRunners where !starting.contains(runner.partition) {
       guard
         let watermark = runner.idleWatermark(
           idleAfterMilliseconds: settings.idleAfterMilliseconds,
@@ -194,25 +196,34 @@ final class Worker {
 
   /// Settings and models of the configuration that are not in force yet are taken, and journaled.
   private func adoptConfiguration() {
-    for partition in unadopted.sorted() where state.phase(partition) == .live && !starting.contains(partition) {
-      guard let runner = runners[partition], runner.isBetweenRecords else { continue }
-      if runner.engine.settings != settings.engine.settings {
-        let controlID = settings.engine.settings.fileControlID
-        runner.take(.settings(settings.engine.settings, controlID: controlID), &filling.outputs)
-        context.log.record(.settingsTaken(worker: index, partition: partition, controlID: controlID))
-      } else if runner.engine.modelsDigest != context.models.digest {
-        runner.take(
-          .models(version: context.models.version, digest: context.models.digest), models: context.models,
-          &filling.outputs)
-        context.log.record(
-          .modelsTaken(worker: index, partition: partition, version: context.models.version))
-      } else {
-        unadopted.remove(partition)
-        continue
+    for partition in unadopted.sorted() where !starting.contains(partition) {
+      // All of them before the next record, so that a start leaves no trace of how its turns fell.
+      while state.phase(partition) == .live, let runner = runners[partition], runner.isBetweenRecords,
+        adopt(runner)
+      {
+        finishSteps(of: runner)
       }
-      // The next one follows when the steps of this one are done.
-      policy.noteWork(at: context.clock.monotonic)
     }
+  }
+
+  /// Takes what is not in force yet; false when all is.
+  private func adopt(_ runner: PartitionRunner) -> Bool {
+    let partition = runner.partition
+    if runner.engine.settings != settings.engine.settings {
+      let controlID = settings.engine.settings.fileControlID
+      runner.take(.settings(settings.engine.settings, controlID: controlID), &filling.outputs)
+      context.log.record(.settingsTaken(worker: index, partition: partition, controlID: controlID))
+    } else if runner.engine.modelsDigest != context.models.digest {
+      runner.take(
+        .models(version: context.models.version, digest: context.models.digest), models: context.models,
+        &filling.outputs)
+      context.log.record(.modelsTaken(worker: index, partition: partition, version: context.models.version))
+    } else {
+      unadopted.remove(partition)
+      return false
+    }
+    policy.noteWork(at: context.clock.monotonic)
+    return true
   }
 
   var isFull: Bool { settings.limits.areReached(by: filling.outputs) }

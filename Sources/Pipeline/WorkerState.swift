@@ -6,6 +6,9 @@ public enum TransactionOutcome: Equatable, Sendable {
   case committed
   /// Confirmed: nothing of it is visible, and the producer can go on.
   case aborted(BrokerError)
+  /// It was not begun: the worker is no member of the group. What it owned is others', as the group will say when it is
+  /// polled, which a loop whose batch is full would not come to.
+  case notHandedOver(BrokerError)
   case fenced(BrokerError)
   case unknown(BrokerError)
   case fatal(BrokerError)
@@ -41,8 +44,10 @@ public enum WorkerAction: Equatable, Sendable {
   case submit
   /// Hand the same transaction over again.
   case republish(afterMilliseconds: Int64)
-  /// Forget the transaction that failed and what is waiting.
-  case discardOutputs
+  /// Forget what is waiting for the next transaction.
+  case discardWaiting
+  /// Forget the transaction that was handed over.
+  case discardTransaction
   /// Forget the engine of a partition.
   case dropState(Int32)
   case release([Int32])
@@ -79,25 +84,32 @@ public struct WorkerState: Sendable {
   private(set) var isStopping = false
   private(set) var hasEnded = false
   /// The transaction under way holds outputs of partitions that were lost: it must not be published again.
-  private var isTainted = false
+  private(set) var isTainted = false
   /// The transaction was aborted, and is not handed over again yet.
-  private var isPausing = false
+  private(set) var isPausing = false
   /// What was revoked and not yet released.
-  private var revoked: [Int32]?
+  private(set) var revoked: [Int32]?
   /// All that was put out before the revocation, or the stop, was handed over.
-  private var isFlushed = false
-  private var abortsInARow = 0
-  private var replacementsInARow = 0
+  private(set) var isFlushed = false
+  private(set) var abortsInARow = 0
+  private(set) var replacementsInARow = 0
   private var nextEpoch: UInt64 = 1
 
-  /// Confirmed aborts of one transaction before it is given up: with the growing pause, a minute and a half.
-  public static let abortsMax = 100
-  /// The same while partitions are to be given up or the worker is to end: others wait for it.
-  public static let abortsWhileLeavingMax = 5
-  /// New producers in a row, without a commit between them, before the process ends: about half a minute of trying.
-  public static let replacementsMax = 30
+  /// How often is tried again.
+  public struct Patience: Equatable, Sendable {
+    /// Confirmed aborts of one transaction before it is given up: with the growing pause, a minute and a half.
+    public var abortsMax = 100
+    /// The same while partitions are to be given up or the worker is to end: others wait for it.
+    public var abortsWhileLeavingMax = 5
+    /// New producers in a row, without a commit between them, before the process ends: about half a minute of trying.
+    public var replacementsMax = 30
 
-  public init() {}
+    public init() {}
+  }
+
+  public let patience: Patience
+
+  public init(patience: Patience = Patience()) { self.patience = patience }
 
   public func phase(_ partition: Int32) -> Phase? { partitions[partition]?.phase }
   public func epoch(_ partition: Int32) -> UInt64? { partitions[partition]?.epoch }
@@ -162,23 +174,25 @@ public struct WorkerState: Sendable {
       actions.append(.dropState(partition))
     }
     // What is waiting or under way may hold outputs of the lost beside those of the kept: the kept begin again from what
-    // was committed, once the outcome of the transaction under way is known.
+    // was committed, once the outcome of the transaction under way is known. What a partition puts out that was being
+    // restored meanwhile is nobody's but its own: so what is waiting goes now, and not at that outcome.
+    actions += dropStates() + [.discardWaiting]
     if isPausing {
       isPausing = false
       isCommitting = false
+      actions.append(.discardTransaction)
     }
     isTainted = isCommitting
-    actions += dropLive()
-    if !isCommitting { actions.append(.discardOutputs) }
     revoked = revoked.map { waiting in waiting.filter { !removed.contains($0) } }
     if revoked?.isEmpty == true { revoked = nil }
     return actions + [.release(removed)] + proceed()
   }
 
-  /// Drops the state of every partition that has one; each waits to be restored, or to be released.
-  private mutating func dropLive() -> [WorkerAction] {
+  /// Drops the state of every partition that has one, since its outputs are forgotten: kept, it would be ahead of what
+  /// was published. A live one waits to be restored, a revoked one to be released, a stopped one for nothing.
+  private mutating func dropStates() -> [WorkerAction] {
     var actions: [WorkerAction] = []
-    for (partition, held) in sorted where held.phase == .live || held.phase == .revoking {
+    for (partition, held) in sorted where held.phase != .waiting && held.phase != .restoring {
       actions.append(.dropState(partition))
       if held.phase == .live { partitions[partition] = Partition(phase: .waiting, epoch: takeEpoch()) }
     }
@@ -199,33 +213,38 @@ public struct WorkerState: Sendable {
       guard !isTainted else { return discardTainted() }
       abortsInARow += 1
       let isLeaving = isStopping || revoked != nil
-      if abortsInARow > (isLeaving ? Self.abortsWhileLeavingMax : Self.abortsMax) {
-        guard isLeaving else { return end(error) }
-        abortsInARow = 0
-        isFlushed = true
-        return dropLive() + [.discardOutputs] + proceed()
+      if abortsInARow > (isLeaving ? patience.abortsWhileLeavingMax : patience.abortsMax) {
+        return isLeaving ? beginAgain() + proceed() : end(error)
       }
       isCommitting = true
       isPausing = true
       return [.republish(afterMilliseconds: Self.pause(abortsInARow))]
+    case .notHandedOver:
+      isTainted = false
+      return beginAgain() + proceed()
     case .fenced(let error), .unknown(let error):
       isTainted = false
       producer = .opening
       replacementsInARow += 1
-      if replacementsInARow > Self.replacementsMax { return end(error) }
-      let actions = dropLive() + [.discardOutputs]
-      isFlushed = true
-      return actions
+      if replacementsInARow > patience.replacementsMax { return end(error) }
+      return beginAgain()
         + [.openProducer(afterMilliseconds: Self.pause(replacementsInARow), reason: error)] + proceed()
     case .fatal(let error):
       return end(error)
     }
   }
 
+  /// Forgets all that is not known to be committed; states are read back from what is.
+  private mutating func beginAgain() -> [WorkerAction] {
+    abortsInARow = 0
+    isFlushed = true
+    return dropStates() + [.discardTransaction, .discardWaiting]
+  }
+
   private mutating func discardTainted() -> [WorkerAction] {
     isTainted = false
-    isFlushed = true
-    return [.discardOutputs] + proceed()
+    abortsInARow = 0
+    return [.discardTransaction] + proceed()
   }
 
   private mutating func producerFailed(_ error: BrokerError) -> [WorkerAction] {
@@ -272,11 +291,14 @@ public struct WorkerState: Sendable {
     guard !isCommitting else { return [] }
     var actions: [WorkerAction] = []
     if revoked != nil || isStopping {
-      // Without a producer every state was dropped: nothing is waiting.
-      if !isFlushed, producer == .ready {
+      if !isFlushed {
         isFlushed = true
-        isCommitting = true
-        return [.submit]
+        guard producer != .ready else {
+          isCommitting = true
+          return [.submit]
+        }
+        // Without a producer what is waiting cannot be published: its partitions begin again, here or elsewhere.
+        actions += dropStates() + [.discardWaiting]
       }
       if let released = revoked {
         revoked = nil

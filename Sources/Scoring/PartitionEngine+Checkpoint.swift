@@ -23,7 +23,7 @@ extension PartitionEngine {
   public mutating func writeSlice(
     inputOffset: Int64, journalOffset: Int64, maxBytes: Int, _ outputs: inout OutputBatch
   ) -> Bool {
-    precondition(control == nil && passed.isEmpty, "slices are cut on record boundaries")
+    precondition(!hasPendingSteps, "slices are cut where no step is pending")
     if checkpointStart == nil {
       checkpointStart = values
       store.startChangedRound()

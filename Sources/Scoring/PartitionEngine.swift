@@ -146,6 +146,10 @@ public struct PartitionEngine: ~Copyable {
     rules = RuleSet(taken.alerts)
   }
 
+  /// Whether `step` may have something to do. After a record is applied this is so where it announced a due date that
+  /// the watermark has passed already: it fires before the next record.
+  public var hasPendingSteps: Bool { control != nil || !passed.isEmpty || timers.first < watermark }
+
   /// Does the next pending piece of work (one borrower of a changed threshold, in byte order of id; or a timer that the
   /// watermark has passed, in the order due time, kind, borrower_id, loan_id). False when none is left.
   public mutating func step(_ source: RecordSource, _ outputs: inout OutputBatch) -> Bool {

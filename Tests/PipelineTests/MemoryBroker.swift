@@ -32,6 +32,8 @@ final class MemoryBroker: Broker {
     var published: [OutputTopic: [Stored]] = [:]
     var producerEpoch: [Int: Int] = [:]
     var faults: [Fault] = []
+    /// At that commit, counted from 1.
+    var faultAt: (commit: Int, fault: Fault)?
     var commits = 0
   }
 
@@ -162,7 +164,11 @@ final class MemoryProducer: TransactionProducer {
     let kept = records
     let outcome: BrokerError? = broker.state.withLock { state in
       guard state.producerEpoch[worker] == epoch else { return BrokerError(.fenced, "fenced") }
-      let fault = state.faults.popLast()
+      var fault = state.faults.popLast()
+      if let planned = state.faultAt, state.commits + 1 >= planned.commit {
+        fault = planned.fault
+        state.faultAt = nil
+      }
       switch fault {
       case .abort:
         // Its records took offsets all the same.

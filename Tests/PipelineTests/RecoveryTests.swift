@@ -48,13 +48,15 @@ import Testing
         let (left, right) = (published[key] ?? [], wanted[key] ?? [])
         let first = zip(left, right).enumerated().first { $1.0 != $1.1 }
         Issue.record(
-          "seed \(seed), \(topic) of \(key): \(left.count) and \(right.count) records, first other \(first.map { "\($0)" } ?? "")")
+          "seed \(seed), \(topic) of \(key): \(left.count) and \(right.count) records, first other \(first.map { "\($0)" } ?? "")"
+        )
       }
     }
   }
 
   @Test(arguments: 0..<6 as Range<UInt64>)
-  func `kills, aborts, fencing and lost answers at random points change nothing that is published`(seed: UInt64) throws {
+  func `kills, aborts, fencing and lost answers at random points change nothing that is published`(seed: UInt64) throws
+  {
     let events = 300
     let (reference, hashes) = try Self.undisturbed(seed: seed, events: events)
     let broker = MemoryBroker(partitions: Self.partitions)
@@ -105,7 +107,8 @@ import Testing
   }
 
   @Test(arguments: 0..<3 as Range<UInt64>)
-  func `edited settings, other models and idle advances are in the journal, and come back with it`(seed: UInt64) throws {
+  func `edited settings, other models and idle advances are in the journal, and come back with it`(seed: UInt64) throws
+  {
     let broker = MemoryBroker(partitions: Self.partitions)
     var world = TestEvents(seed: seed)
     var random = SplitMix(state: seed ^ 0xcafe)
@@ -146,6 +149,54 @@ import Testing
     #expect(entries > 6 * Self.partitions)
   }
 
+  static func midnight(_ broker: MemoryBroker) {
+    let time: Int64 = 1_780_000_000_000
+    for number in 0..<120 {
+      let value =
+        #"{"event_id":"E\#(number)","borrower_id":"B\#(number)","occurred_at":\#(time),"type":"installment_due","#
+        + #""amount":10,"loan_id":"L","due_at":\#(time + 86_400_000)}"#
+      broker.feed(0, key: "B\(number)", value: value, timestamp: time)
+    }
+    let later = time + 2 * 86_400_000
+    let value = #"{"event_id":"F","borrower_id":"B7","occurred_at":\#(later),"type":"page_view","page":"home"}"#
+    broker.feed(0, key: "B7", value: value, timestamp: later)
+  }
+
+  /// Each transaction holds a few of them.
+  @Test func `an answer lost or a kill anywhere in a midnight of dues neither forgets nor repeats one`() throws {
+    let reference = MemoryBroker(partitions: 1)
+    Self.midnight(reference)
+    try TestWorker(reference, clock: TestClock(epoch: 1_780_000_000_000), Self.settings()).drain()
+    let commits = reference.state.withLock { $0.commits }
+    let due = reference.published(.scores).values.joined().filter { $0.contains(#""trigger":"due_passed""#) }
+    #expect(due.count == 120)
+    #expect(commits > 30)
+    for commit in 1...commits {
+      for fault in [MemoryBroker.Fault.lostAfterCommit, .lostBeforeCommit] {
+        let broker = MemoryBroker(partitions: 1)
+        Self.midnight(broker)
+        broker.state.withLock { $0.faultAt = (commit, fault) }
+        try TestWorker(broker, clock: TestClock(epoch: 1_780_000_000_000), Self.settings()).drain()
+        expectSame(broker, reference, UInt64(commit))
+      }
+    }
+  }
+
+  @Test func `a partition whose offsets are gone and whose journal is there is stopped, and not begun anew`() throws {
+    let broker = MemoryBroker(partitions: 1)
+    var world = TestEvents(seed: 8)
+    world.feed(broker, 20)
+    var settings = Self.settings()
+    settings.checkpointIntervalMilliseconds = 1 << 30
+    let worker = try TestWorker(broker, clock: TestClock(epoch: world.time), settings)
+    worker.drain()
+    broker.state.withLock { $0.committed = [:] }
+    try worker.kill()
+    worker.turn(4)
+    #expect(worker.worker.state.phase(0) == .stopped)
+    #expect(worker.worker.problems[0]?.contains("offsets are gone") == true)
+  }
+
   @Test func `a position outside the input stops its partition with a line, and the others go on`() throws {
     let broker = MemoryBroker(partitions: 2)
     var world = TestEvents(seed: 5)
@@ -184,7 +235,8 @@ import Testing
     #expect(letters.count == 2)
     #expect(letters[0].value == Array(#"{"broken"#.utf8))
     let headers = String(decoding: letters[0].headers, as: UTF8.self)
-    for text in ["lendpulse.error.code", "invalid_json", "lendpulse.source.offset", "lendpulse.source.timestamp", "77"] {
+    for text in ["lendpulse.error.code", "invalid_json", "lendpulse.source.offset", "lendpulse.source.timestamp", "77"]
+    {
       #expect(headers.contains(text))
     }
     #expect(letters[1].value == nil)

@@ -8,7 +8,8 @@ import Scoring
 
 /// Linear models of a few features, so that alerts and leads come and go.
 enum TestModels {
-  static let directory = NSTemporaryDirectory() + "lendpulse-pipeline-models-\(ProcessInfo.processInfo.processIdentifier)"
+  static let directory =
+    NSTemporaryDirectory() + "lendpulse-pipeline-models-\(ProcessInfo.processInfo.processIdentifier)"
 
   static let first: ModelSet = {
     do {
@@ -86,12 +87,14 @@ struct TestEvents {
       }
       last = value
       broker.feed(
-        partition, key: borrower, value: value, timestamp: time, gap: Int64.random(in: 0..<8, using: &random) == 0 ? 1 : 0)
+        partition, key: borrower, value: value, timestamp: time,
+        gap: Int64.random(in: 0..<8, using: &random) == 0 ? 1 : 0)
     }
   }
 
   private var amount: Double { mutating get { Double(Int.random(in: 1...2_000, using: &random)) } }
-  private var dueIn: Int64 { mutating get { Int64.random(in: 1_000_000...900_000_000, using: &random) } }
+  /// Some have passed when they are announced.
+  private var dueIn: Int64 { mutating get { Int64.random(in: -300_000_000...900_000_000, using: &random) } }
   /// Some come late.
   private var occurredAt: Int64 {
     mutating get { time - (Int.random(in: 0..<10, using: &random) == 0 ? 7_200_000 : 0) }
@@ -106,7 +109,9 @@ final class TestWorker {
   var models = TestModels.first
   private(set) var worker: Worker
 
-  init(_ broker: MemoryBroker, clock: TestClock, _ settings: PipelineSettings, models: ModelSet = TestModels.first) throws {
+  init(_ broker: MemoryBroker, clock: TestClock, _ settings: PipelineSettings, models: ModelSet = TestModels.first)
+    throws
+  {
     self.broker = broker
     self.clock = clock
     self.settings = settings

@@ -100,7 +100,8 @@ struct WorkerStateTests {
     _ = state.handle(.commitDue)
     #expect(
       state.handle(.transactionEnded(.fenced(fenced))) == [
-        .dropState(0), .dropState(1), .discardOutputs, .openProducer(afterMilliseconds: 10, reason: fenced),
+        .dropState(0), .dropState(1), .discardTransaction, .discardWaiting,
+        .openProducer(afterMilliseconds: 10, reason: fenced),
       ])
     #expect(state.handle(.commitDue) == [])
     #expect(
@@ -115,7 +116,7 @@ struct WorkerStateTests {
     let unknown = BrokerError(.unknownOutcome, "timed out")
     #expect(
       state.handle(.transactionEnded(.unknown(unknown))) == [
-        .dropState(0), .discardOutputs, .openProducer(afterMilliseconds: 10, reason: unknown),
+        .dropState(0), .discardTransaction, .discardWaiting, .openProducer(afterMilliseconds: 10, reason: unknown),
       ])
     #expect(state.phase(0) == .waiting)
   }
@@ -131,7 +132,7 @@ struct WorkerStateTests {
   @Test func `a transaction that is aborted again and again ends the worker with its reason`() {
     var state = live([0])
     _ = state.handle(.commitDue)
-    for _ in 0..<WorkerState.abortsMax {
+    for _ in 0..<state.patience.abortsMax {
       guard case .republish = state.handle(.transactionEnded(.aborted(failure))).first else {
         Issue.record("not published again")
         return
@@ -142,7 +143,7 @@ struct WorkerStateTests {
 
   @Test func `a producer that is fenced again and again ends the worker with its reason`() {
     var state = live([0])
-    for _ in 0..<WorkerState.replacementsMax {
+    for _ in 0..<state.patience.replacementsMax {
       _ = state.handle(.commitDue)
       _ = state.handle(.transactionEnded(.fenced(fenced)))
       _ = state.handle(.producerReady)
@@ -183,7 +184,7 @@ struct WorkerStateTests {
   @Test func `an abort while revoking publishes again, and gives up after a few`() {
     var state = live([0, 1])
     _ = state.handle(.revoked([0]))
-    for _ in 0..<WorkerState.abortsWhileLeavingMax {
+    for _ in 0..<state.patience.abortsWhileLeavingMax {
       guard case .republish = state.handle(.transactionEnded(.aborted(failure))).first else {
         Issue.record("not published again")
         return
@@ -191,7 +192,7 @@ struct WorkerStateTests {
     }
     #expect(
       state.handle(.transactionEnded(.aborted(failure))) == [
-        .dropState(0), .dropState(1), .discardOutputs, .dropState(0), .release([0]),
+        .dropState(0), .dropState(1), .discardTransaction, .discardWaiting, .dropState(0), .release([0]),
         .restore(1, epoch: 3, afterMilliseconds: 0),
       ])
   }
@@ -210,22 +211,23 @@ struct WorkerStateTests {
     _ = state.handle(.revoked([0]))
     #expect(
       state.handle(.transactionEnded(.fenced(fenced))) == [
-        .dropState(0), .discardOutputs, .openProducer(afterMilliseconds: 10, reason: fenced), .dropState(0),
+        .dropState(0), .discardTransaction, .discardWaiting, .openProducer(afterMilliseconds: 10, reason: fenced),
+        .dropState(0),
         .release([0]),
       ])
   }
 
   @Test func `lost partitions are released at once, and nothing of theirs is committed`() {
     var state = live([0])
-    #expect(state.handle(.lost([0])) == [.dropState(0), .discardOutputs, .release([0])])
+    #expect(state.handle(.lost([0])) == [.dropState(0), .discardWaiting, .release([0])])
     #expect(state.handle(.commitDue) == [.submit])  // Nothing waits: the worker answers itself.
   }
 
   @Test func `lost under a transaction: it is not published again after an abort`() {
     var state = live([0])
     _ = state.handle(.commitDue)
-    #expect(state.handle(.lost([0])) == [.dropState(0), .release([0])])
-    #expect(state.handle(.transactionEnded(.aborted(failure))) == [.discardOutputs])
+    #expect(state.handle(.lost([0])) == [.dropState(0), .discardWaiting, .release([0])])
+    #expect(state.handle(.transactionEnded(.aborted(failure))) == [.discardTransaction])
   }
 
   @Test func `lost while an aborted transaction waits to be published again: it is forgotten`() {
@@ -234,7 +236,8 @@ struct WorkerStateTests {
     #expect(state.handle(.transactionEnded(.aborted(failure))) == [.republish(afterMilliseconds: 10)])
     #expect(
       state.handle(.lost([0])) == [
-        .dropState(0), .dropState(1), .discardOutputs, .release([0]), .restore(1, epoch: 3, afterMilliseconds: 0),
+        .dropState(0), .dropState(1), .discardWaiting, .discardTransaction, .release([0]),
+        .restore(1, epoch: 3, afterMilliseconds: 0),
       ])
   }
 
@@ -245,7 +248,43 @@ struct WorkerStateTests {
     #expect(state.handle(.assigned([0])) == [.accept([0])])
     #expect(
       state.handle(.transactionEnded(.committed)) == [
-        .discardOutputs, .restore(0, epoch: 2, afterMilliseconds: 0),
+        .discardTransaction, .restore(0, epoch: 2, afterMilliseconds: 0),
+      ])
+  }
+
+  @Test func `what a partition puts out that went live under a tainted transaction is not forgotten with it`() {
+    var state = live([0])
+    _ = state.handle(.assigned([1]))
+    _ = state.handle(.commitDue)
+    #expect(state.handle(.lost([0])) == [.dropState(0), .discardWaiting, .release([0])])
+    #expect(state.handle(.restored(1, epoch: 2)) == [.begin(1)])
+    #expect(state.handle(.transactionEnded(.aborted(failure))) == [.discardTransaction])
+  }
+
+  @Test func `a stopped partition's state goes with its outputs`() {
+    var state = live([0])
+    #expect(state.handle(.outOfRange(0)).count == 1)
+    _ = state.handle(.commitDue)
+    #expect(state.handle(.transactionEnded(.fenced(fenced))).first == .dropState(0))
+    #expect(state.phase(0) == .stopped)
+  }
+
+  @Test func `what a partition put out before there was a producer is forgotten when it is revoked`() {
+    var state = live([0])
+    _ = state.handle(.assigned([1]))
+    _ = state.handle(.commitDue)
+    _ = state.handle(.transactionEnded(.fenced(fenced)))
+    _ = state.handle(.restored(1, epoch: 2))
+    #expect(
+      state.handle(.revoked([1])) == [.dropState(1), .discardWaiting, .dropState(1), .release([1])])
+  }
+
+  @Test func `without a membership the worker begins again, and does not wait for one`() {
+    var state = live([0])
+    _ = state.handle(.commitDue)
+    #expect(
+      state.handle(.transactionEnded(.notHandedOver(failure))) == [
+        .dropState(0), .discardTransaction, .discardWaiting, .restore(0, epoch: 2, afterMilliseconds: 0),
       ])
   }
 
@@ -268,7 +307,7 @@ struct WorkerStateTests {
   @Test func `a stop without a producer leaves at once`() {
     var state = WorkerState()
     _ = state.handle(.assigned([0]))
-    #expect(state.handle(.stopRequested) == [.end(nil)])
+    #expect(state.handle(.stopRequested) == [.discardWaiting, .end(nil)])
   }
 
   @Test func `a stop with partitions revoked releases them first`() {
@@ -321,7 +360,7 @@ struct WorkerStateTests {
       if event == .producerReady, state.canSubmit || underWay { continue }
       for action in state.handle(event) {
         switch action {
-        case .discardOutputs: isPausing = false
+        case .discardTransaction: isPausing = false
         case .republish:
           #expect(!underWay, "seed \(seed)")
           isPausing = true
