@@ -34,6 +34,8 @@ public final class Ensemble: Sendable {
   private let scratchCount: Int
   private let explanationScratchCount: Int
   private let referenceSum: Double
+  /// What a prediction costs: members, links and calibration.
+  public let servingCost: ServingCost
   /// The fused score, before calibration, that contributions are measured against.
   public let reference: Double
 
@@ -56,6 +58,7 @@ public final class Ensemble: Sendable {
     guard numbers.allSatisfy(\.isFinite) else { throw refuse("has a weight or bound that is not finite") }
     try description.calibration.validate(name, file: manifest)
     var members: [Member] = []
+    var cost = ServingCost.head(description)
     for member in description.members {
       guard let bytes = files[member.file] else { throw refuse("needs the file \(member.file)") }
       if explained, member.type == .convolutional, member.pictureFeatures == nil {
@@ -63,8 +66,10 @@ public final class Ensemble: Sendable {
       }
       let model = try Self.model(member, bytes, catalogueCount, folder + member.file)
       members.append(Member(model: model, weight: member.weight, link: member.link))
+      cost = cost + ServingCost(member, model)
     }
     self.members = members
+    servingCost = cost
     intercept = description.intercept
     link = description.link
     calibration = description.calibration

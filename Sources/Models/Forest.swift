@@ -48,6 +48,13 @@ final class Forest: Sendable {
 
   var scratchCount: Int { rowCount * 2 + 16 }
 
+  /// Nodes passed in one prediction.
+  var steps: Int {
+    var steps = 0
+    for group in 0..<depths.count { unsafe steps += Int(depths.base[group]) }
+    return steps * Self.groupSize
+  }
+
   /// Writes the row as the descent reads it.
   @inline(__always) func layOut(_ row: ModelRow, _ scratch: UnsafeMutablePointer<Float>) {
     let source = unsafe UnsafeRawPointer(row.features)

@@ -13,6 +13,8 @@ struct TrainedModel: Sendable {
   var rows: [Int]
   var counts: [String: Int]
   var card: String
+  /// What a report plots.
+  var evidence = TrainingEvidence()
 }
 
 extension ClassificationMetrics {
