@@ -130,6 +130,12 @@ public final class Ensemble: Sendable {
     }
   }
 
+  public func explain(
+    _ input: borrowing ModelInput, _ workspace: inout ModelWorkspace, into contributions: inout [Contribution]
+  ) {
+    unsafe explain(ModelRow(input), &workspace, into: &contributions)
+  }
+
   /// The contribution of each feature to the fused score: together they are the fused score less `reference`.
   ///
   /// Each member is explained in its margin (forests by exact Shapley values, linear models by coefficient x

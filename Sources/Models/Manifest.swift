@@ -27,18 +27,22 @@ public struct Manifest: Codable, Sendable, Equatable {
   /// One for each fold.
   public var foldMetrics: [[String: Double]]
   public var candidates: [Candidate]
+  /// Text for people: why the chosen candidate was chosen, with its margin.
+  public var choice: String?
   /// Text for people: how it was trained, on whom, what it is not for.
   public var trainingCard: String
   /// Text for people: what explanations are measured against.
   public var reference: String
   /// SHA-256 of each file beside the manifest; set by `ModelFolder.write`.
   public var files: [String: String] = [:]
+  /// The only part that differs when the same training is done again; no part of the version or of a digest.
+  public var measured: Measurements?
   public var architecture: Architecture
 
   public init(
     kind: ModelKind, created: String, target: String? = nil, horizonDays: Int, featureHash: String, seed: UInt64,
     asOfDates: [String], observedThrough: String, data: DataWindow, metrics: [String: Double],
-    foldMetrics: [[String: Double]] = [], candidates: [Candidate] = [], trainingCard: String,
+    foldMetrics: [[String: Double]] = [], candidates: [Candidate] = [], choice: String? = nil, trainingCard: String,
     reference: String = Manifest.standardReference, architecture: Architecture
   ) {
     self.kind = kind
@@ -53,6 +57,7 @@ public struct Manifest: Codable, Sendable, Equatable {
     self.metrics = metrics
     self.foldMetrics = foldMetrics
     self.candidates = candidates
+    self.choice = choice
     self.trainingCard = trainingCard
     self.reference = reference
     self.architecture = architecture
@@ -64,6 +69,23 @@ public struct Manifest: Codable, Sendable, Equatable {
     forest is its mean over its training examples (by the covers of its nodes); of a linear model or a network it is a \
     borrower whose features are all at their training means.
     """
+}
+
+/// What clocks said of a training.
+public struct Measurements: Codable, Sendable, Equatable {
+  /// When it ended, RFC 3339 in UTC.
+  public var trainedAt: String
+  /// Of this kind alone, without reading the history.
+  public var trainingSeconds: Double
+  /// What one event's prediction takes, in microseconds of one core: `served` for all of the model together, and each of
+  /// its members by `head/member`.
+  public var scoreMicroseconds: [String: Double]
+
+  public init(trainedAt: String, trainingSeconds: Double, scoreMicroseconds: [String: Double]) {
+    self.trainedAt = trainedAt
+    self.trainingSeconds = trainingSeconds
+    self.scoreMicroseconds = scoreMicroseconds
+  }
 }
 
 /// The history that a model was trained on.

@@ -18,9 +18,17 @@ package struct LoadedVersion: Sendable {
   }
 }
 
+/// A name that points at a version of a kind: a file that holds the version's name, replaced by rename.
+public enum ModelAlias: String, CaseIterable, Sendable {
+  /// The version that serves.
+  case champion
+  /// A version that is to be compared with the champion.
+  case challenger
+}
+
 /// Models on disk: `DIR/<kind>/<version>/` holds `manifest.json` and the files it names, `DIR/<kind>/champion` the name of
-/// the version that serves. A version is written once, under another name first, and never changed; the champion is
-/// replaced by rename.
+/// the version that serves, `DIR/<kind>/challenger` that of one to compare with it. A version is written once, under
+/// another name first, and never changed; an alias is replaced by rename.
 public enum ModelFolder {
   static let manifestBytesMax = 16 << 20
   static let fileBytesMax = 256 << 20
@@ -39,11 +47,22 @@ public enum ModelFolder {
     return allowed && !name.isEmpty && name.utf8.count <= 128 && !name.hasPrefix(".")
   }
 
+  static func path(_ alias: ModelAlias, _ directory: String, _ kind: ModelKind) -> String {
+    "\(directory)/\(kind.rawValue)/\(alias.rawValue)"
+  }
+
   // MARK: Reading
 
   /// The version that serves; nil when the kind has none.
   static func champion(directory: String, kind: ModelKind) throws(ModelError) -> String? {
-    let path = "\(directory)/\(kind.rawValue)/champion"
+    try version(.champion, directory: directory, kind: kind)
+  }
+
+  /// The version that an alias names; nil when the kind has no such alias.
+  public static func version(
+    _ alias: ModelAlias, directory: String, kind: ModelKind
+  ) throws(ModelError) -> String? {
+    let path = path(alias, directory, kind)
     guard FileManager.default.fileExists(atPath: path) else { return nil }
     let bytes = try readFile(path, bytesMax: 256, mend: "write the name of a version into it")
     let name = String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
@@ -81,7 +100,17 @@ public enum ModelFolder {
       }
       files[name] = content
     }
-    return LoadedVersion(manifest: manifest, folder: folder, files: files, digest: SHA256.hex(of: bytes))
+    let digest = SHA256.hex(of: Array(withoutMeasurements(String(decoding: bytes, as: UTF8.self)).utf8))
+    return LoadedVersion(manifest: manifest, folder: folder, files: files, digest: digest)
+  }
+
+  /// The manifest's text less what clocks said: versions and digests are made of the rest.
+  static func withoutMeasurements(_ text: String) -> String {
+    // As `encode` writes it. No text of ours holds a line break, so that the first line that closes at this depth ends it.
+    guard let start = text.range(of: "\n  \"measured\" : {\n"),
+      let end = text.range(of: "\n  },", range: text.index(before: start.upperBound)..<text.endIndex)
+    else { return text }
+    return text.replacingCharacters(in: start.lowerBound..<end.upperBound, with: "")
   }
 
   static func readManifest(
@@ -106,7 +135,7 @@ public enum ModelFolder {
         file: path,
         problem: "is of \(manifest.kind.rawValue) \(manifest.version), not of the folder it lies in; move it back")
     }
-    let text = String(decoding: bytes, as: UTF8.self)
+    let text = withoutMeasurements(String(decoding: bytes, as: UTF8.self))
     let plain = text.replacingOccurrences(of: version, with: unnamed(kind, manifest.created))
     guard version.hasSuffix("-" + SHA256.hex(of: Array(plain.utf8)).prefix(8)) else {
       throw ModelError(
@@ -155,11 +184,14 @@ public enum ModelFolder {
     guard files.keys.allSatisfy(isPlainName), files["manifest.json"] == nil, isPlainName(manifest.version) else {
       throw ModelError(file: kindFolder, problem: "a file's name or the date of creation is not plain")
     }
-    let digest = SHA256.hex(of: try encode(manifest, kindFolder))
+    var lasting = manifest
+    lasting.measured = nil
+    let digest = SHA256.hex(of: try encode(lasting, kindFolder))
     let version = manifest.version.dropLast(8) + digest.prefix(8)
     manifest.version = String(version)
     let bytes = try encode(manifest, kindFolder)
     let folder = "\(kindFolder)/\(version)"
+    removeLeftovers(kindFolder)
     if !FileManager.default.fileExists(atPath: folder + "/manifest.json") {
       let temporary = "\(kindFolder)/.\(version).\(ProcessInfo.processInfo.processIdentifier)"
       try? FileManager.default.removeItem(atPath: temporary)
@@ -176,15 +208,37 @@ public enum ModelFolder {
     return manifest.version
   }
 
+  /// What trainings that were killed have left behind: names that begin with a dot and end with the id of a process that
+  /// is gone.
+  private static func removeLeftovers(_ kindFolder: String) {
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: kindFolder)) ?? [] where name.hasPrefix(".") {
+      guard let process = name.split(separator: ".").last.flatMap({ pid_t($0) }), process > 0, kill(process, 0) != 0,
+        errno == ESRCH
+      else { continue }
+      try? FileManager.default.removeItem(atPath: "\(kindFolder)/\(name)")
+    }
+  }
+
   /// Makes a version that is in the folder the one that serves.
   public static func setChampion(directory: String, kind: ModelKind, version: String) throws(ModelError) {
+    try set(.champion, directory: directory, kind: kind, version: version)
+    // A challenger that was promoted challenges nobody.
+    if try self.version(.challenger, directory: directory, kind: kind) == version {
+      try? FileManager.default.removeItem(atPath: path(.challenger, directory, kind))
+    }
+  }
+
+  /// Lets an alias name a version that is in the folder.
+  public static func set(
+    _ alias: ModelAlias, directory: String, kind: ModelKind, version: String
+  ) throws(ModelError) {
     let kindFolder = "\(directory)/\(kind.rawValue)"
     guard isPlainName(version), FileManager.default.fileExists(atPath: "\(kindFolder)/\(version)/manifest.json") else {
       throw ModelError(file: "\(kindFolder)/\(version)", problem: "is not there; name a version that is")
     }
-    let temporary = "\(kindFolder)/.champion.\(ProcessInfo.processInfo.processIdentifier)"
+    let temporary = "\(kindFolder)/.\(alias.rawValue).\(ProcessInfo.processInfo.processIdentifier)"
     try writeFile(temporary, Array((version + "\n").utf8))
-    try replace(temporary, by: "\(kindFolder)/champion")
+    try replace(temporary, by: path(alias, directory, kind))
   }
 
   /// The bytes of a manifest: keys sorted, so that they are the same each time.

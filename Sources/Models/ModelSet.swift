@@ -19,6 +19,10 @@ public final class ModelSet: Sendable {
   public let overdue: OverdueModel?
   public let demand: DemandModel?
   public let utilization: UtilizationModel?
+  /// Those that are there.
+  public var kinds: [ModelKind] {
+    (overdue == nil ? [] : [.overdue]) + (demand == nil ? [] : [.demand]) + (utilization == nil ? [] : [.utilization])
+  }
   /// Names the set: the versions of its models joined by `+`.
   public let version: String
   /// Hex SHA-256 over the manifests: what a journal names.
@@ -34,17 +38,25 @@ public final class ModelSet: Sendable {
     try load(directory: directory, version: version, digest: digest, catalogue: .current)
   }
 
-  package static func load(directory: String, catalogue: Catalogue) throws(ModelError) -> ModelSet {
+  /// The challengers of a models folder, those that there are. Throws when it holds none.
+  public static func loadChallengers(directory: String) throws(ModelError) -> ModelSet {
+    try load(directory: directory, .challenger, catalogue: .current)
+  }
+
+  package static func load(
+    directory: String, _ alias: ModelAlias = .champion, catalogue: Catalogue
+  ) throws(ModelError) -> ModelSet {
     var versions: [LoadedVersion] = []
     for kind in servingKinds {
-      guard let version = try ModelFolder.champion(directory: directory, kind: kind) else { continue }
+      guard let version = try ModelFolder.version(alias, directory: directory, kind: kind) else { continue }
       versions.append(try ModelFolder.read(directory: directory, kind: kind, version: version, catalogue: catalogue))
     }
     guard !versions.isEmpty else {
       throw ModelError(
         file: directory,
-        problem: "holds no model (no overdue/champion, demand/champion or utilization/champion); "
-          + "name a models folder or make one with `lendpulse train all`")
+        problem: "holds no model (no overdue/\(alias.rawValue), demand/\(alias.rawValue) or "
+          + "utilization/\(alias.rawValue)); name a models folder or make "
+          + (alias == .champion ? "one with `lendpulse train all`" : "some with `lendpulse train all --challenger`"))
     }
     return try ModelSet(versions, catalogue)
   }
@@ -66,6 +78,14 @@ public final class ModelSet: Sendable {
         problem: "\(version) has digest \(set.digest), the journal wants \(digest); restore the models it decided with")
     }
     return set
+  }
+
+  /// Models that were trained and are in no folder yet.
+  package static func make(
+    _ models: [(manifest: Manifest, files: [String: [UInt8]])]
+  ) throws(ModelError) -> ModelSet {
+    try ModelSet(
+      models.map { LoadedVersion(manifest: $0.manifest, folder: "", files: $0.files, digest: "") }, .current)
   }
 
   /// Repayment is forecast for platforms, not scored for borrowers.

@@ -78,5 +78,29 @@ import Testing
     let verify = try await Program.run(["models", "verify", "--models", models.directory])
     #expect(verify.status == 1)
     #expect(verify.output.contains("overdue.json"))
+    let promoted = try await Program.run(["models", "promote", "overdue", version, "--models", models.directory])
+    #expect(promoted.status == 1 && promoted.errorLines.count == 1 && promoted.errors.contains("overdue.json"))
+  }
+
+  @Test func `a version is promoted or challenges by its name, and the list says so to programs too`() async throws {
+    let models = try SmallModels()
+    defer { models.remove() }
+    func run(_ words: String...) async throws -> Program.Outcome {
+      try await Program.run(["models"] + words + ["--models", models.directory])
+    }
+    let folder = "\(models.directory)/utilization"
+    let version = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first { $0 != "champion" })
+    let itself = try await run("challenge", "utilization", version)
+    #expect(itself.status == 1 && itself.errors.contains("champion"))
+    let promoted = try await run("promote", "utilization", version)
+    #expect(promoted.status == 0 && promoted.output == "utilization: \(version) is the champion\n")
+    let missing = try await run("promote", "utilization", "utilization-20200101-00000000")
+    #expect(missing.status == 1 && missing.errorLines.count == 1)
+    #expect(try await run("promote", "overdeu", version).errors.contains("overdue"))
+    #expect(try await run("promote", "overdue").errors.contains("promote KIND VERSION"))
+    #expect(try await run("list", "overdue").status == 2)
+    #expect(try await run("verify", "--json").status == 2)
+    let list = try JSONSerialization.jsonObject(with: Data(try await run("list", "--json").output.utf8))
+    #expect(((list as? [String: Any])?["models"] as? [Any])?.count == 2)
   }
 }

@@ -184,25 +184,77 @@ struct ModelFolderTests {
     #expect(set.overdue == nil && set.utilization == nil && set.demand != nil)
   }
 
-  @Test("the registry lists each version in a line and says which serves")
+  @Test("the registry lists each version in a line and says which serves and which challenges")
   func registry() throws {
     let folder = try Folder()
     let versions = try Self.write(folder)
     var (later, files) = try Self.manifest(.overdue)
     later.created = "2026-12-24"
+    later.measured = Measurements(
+      trainedAt: "2026-12-25T10:00:00.000Z", trainingSeconds: 12, scoreMicroseconds: ["served": 3.46])
     let challenger = try ModelFolder.write(directory: folder.path, manifest: later, files: files, champion: false)
+    try ModelFolder.set(.challenger, directory: folder.path, kind: .overdue, version: challenger)
     let lines = try ModelRegistry.list(directory: folder.path)
-    #expect(lines.count == 4)
-    #expect(lines[0].contains(versions[0]) && lines[0].contains("champion") && lines[0].contains("auc 0.7812"))
-    #expect(lines[1].contains(challenger) && !lines[1].contains("champion"))
+    #expect(lines.count == 5 && lines[0].hasPrefix("KIND"))
+    #expect(lines[1].contains(versions[0]) && lines[1].contains("champion") && lines[1].contains("auc 0.7812"))
+    #expect(lines[2].contains(challenger) && lines[2].contains("challenger") && lines[2].contains("3.5"))
     let verified = try ModelRegistry.verify(directory: folder.path, catalogue: Self.catalogue)
     #expect(verified.isGood && verified.lines.count == 4)
+    let json = try JSONSerialization.jsonObject(with: Data(ModelRegistry.json(directory: folder.path).utf8))
+    let models = try #require((json as? [String: Any])?["models"] as? [[String: Any]])
+    #expect(models.count == 4 && (models[1]["aliases"] as? [String: String])?["challenger"] != nil)
+
     try ModelFolder.setChampion(directory: folder.path, kind: .overdue, version: challenger)
     let promoted = try ModelSet.load(directory: folder.path, catalogue: Self.catalogue)
     #expect(promoted.version.hasPrefix(challenger))
+    #expect(try ModelFolder.version(.challenger, directory: folder.path, kind: .overdue) == nil)
     #expect(throws: ModelError.self) {
       try ModelFolder.setChampion(directory: folder.path, kind: .overdue, version: "overdue-20200101-00000000")
     }
+  }
+
+  @Test("what clocks said changes neither version nor digest, and everything else of a manifest is held to them")
+  func measurements() throws {
+    let folder = try Folder()
+    let plain = try Self.write(folder, [.overdue])[0]
+    let digest = try ModelSet.load(directory: folder.path, catalogue: Self.catalogue).digest
+    let timed = try Folder()
+    var (manifest, files) = try Self.manifest(.overdue)
+    manifest.measured = Measurements(
+      trainedAt: "2026-12-25T10:00:00.000Z", trainingSeconds: 12.5, scoreMicroseconds: ["served": 3.5, "overdue/a": 1])
+    let version = try ModelFolder.write(directory: timed.path, manifest: manifest, files: files)
+    #expect(version == plain)
+    #expect(try ModelSet.load(directory: timed.path, catalogue: Self.catalogue).digest == digest)
+    #expect(
+      try ModelRegistry.entries(directory: timed.path, verify: false)[0].manifest?.measured == manifest.measured)
+    let path = "\(timed.path)/overdue/\(version)/manifest.json"
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    try text.replacingOccurrences(of: "\"trainingSeconds\" : 12.5", with: "\"trainingSeconds\" : 13")
+      .write(toFile: path, atomically: true, encoding: .utf8)
+    #expect(try ModelSet.load(directory: timed.path, catalogue: Self.catalogue).digest == digest)
+    try text.replacingOccurrences(of: "0.78125", with: "0.98125").write(toFile: path, atomically: true, encoding: .utf8)
+    #expect(throws: ModelError.self) { try ModelSet.load(directory: timed.path, catalogue: Self.catalogue) }
+  }
+
+  @Test("what a killed training left behind is no version, and goes with the next one")
+  func leftovers() throws {
+    let folder = try Folder()
+    let version = try Self.write(folder, [.overdue])[0]
+    // A process that has just ended: its id is nobody's for now.
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/true")
+    try process.run()
+    let gone = process.processIdentifier
+    process.waitUntilExit()
+    let left = "\(folder.path)/overdue/.overdue-20270101-abcdef01.\(gone)"
+    try FileManager.default.createDirectory(atPath: left, withIntermediateDirectories: true)
+    try Data("half".utf8).write(to: URL(fileURLWithPath: left + "/manifest.json"))
+    try Data("half".utf8).write(to: URL(fileURLWithPath: "\(folder.path)/overdue/.champion.\(gone)"))
+    #expect(try ModelRegistry.list(directory: folder.path).count == 2)
+    #expect(try ModelSet.load(directory: folder.path, catalogue: Self.catalogue).version == version)
+    _ = try Self.write(folder, [.overdue])
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder.path + "/overdue")
+    #expect(Set(names) == [version, "champion"])
   }
 
   @Test("a figure that is not finite is not written")

@@ -28,7 +28,12 @@ struct OptionDefinition: Equatable, Sendable {
 /// A choice that stands after the command's name, such as `create` in `topics create`.
 struct ChoiceDefinition: Equatable, Sendable {
   var name: String
+  /// What must follow it, as the help names it: `KIND`, `VERSION`.
+  var operands: [String] = []
   var meaning: String
+
+  /// The name with what must follow it.
+  var spelling: String { ([name] + operands).joined(separator: " ") }
 }
 
 /// One subcommand: what it takes, what its help says, and what it does.
@@ -49,7 +54,7 @@ struct CommandDefinition: Sendable {
 
   /// The first line of its help.
   var usage: String {
-    let choice = choices.isEmpty ? "" : " " + choices.map(\.name).joined(separator: "|")
+    let choice = choices.isEmpty ? "" : " " + choices.map(\.spelling).joined(separator: "|")
     let parts = options.map { option -> String in
       let text = option.spelling
       return option.isRequired ? text : option.repeats ? "[\(text)]..." : "[\(text)]"
@@ -61,7 +66,7 @@ struct CommandDefinition: Sendable {
   var help: String {
     var lines = ["Usage: \(usage)", "", summary.prefix(1).uppercased() + summary.dropFirst() + "."]
     if !details.isEmpty { lines += ["", details] }
-    if !choices.isEmpty { lines += [""] + Self.columns(choices.map { ($0.name, $0.meaning) }) }
+    if !choices.isEmpty { lines += [""] + Self.columns(choices.map { ($0.spelling, $0.meaning) }) }
     let shown = options + [OptionDefinition(name: "--help", meaning: "this text")]
     lines += ["", "Options:"] + Self.columns(shown.map { ($0.spelling, Self.meaning($0)) })
     if !examples.isEmpty {

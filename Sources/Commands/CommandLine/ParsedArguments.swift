@@ -4,6 +4,8 @@ struct ParsedArguments: Equatable, Sendable {
   var command: String
   /// The choice given, of a command that has choices.
   var choice: String?
+  /// What followed the choice, as many as its definition names.
+  private(set) var operands: [String] = []
   private(set) var values: [String: [String]] = [:]
 
   /// Whether an option was given.
@@ -47,6 +49,9 @@ struct ParsedArguments: Equatable, Sendable {
     if !definition.choices.isEmpty && choice == nil {
       throw misuse("say \(Self.either(definition.choices.map(\.name)))")
     }
+    if let taken = definition.choices.first(where: { $0.name == choice }), operands.count < taken.operands.count {
+      throw misuse("\(taken.name) needs \(taken.operands.joined(separator: " ")): \(taken.spelling)")
+    }
     for option in definition.options where option.isRequired && !has(option.name) {
       throw misuse("\(option.name) \(option.value ?? "") is required".replacing("  ", with: " "))
     }
@@ -80,7 +85,14 @@ struct ParsedArguments: Equatable, Sendable {
   private mutating func takeChoice(_ word: String, _ definition: CommandDefinition) throws(CommandFailure) {
     let names = definition.choices.map(\.name)
     guard !names.isEmpty else { throw misuse("unexpected argument \(word)") }
-    guard choice == nil else { throw misuse("unexpected argument \(word): \(choice ?? "") was said already") }
+    if let choice {
+      let wanted = definition.choices.first { $0.name == choice }?.operands ?? []
+      guard operands.count < wanted.count else {
+        throw misuse("unexpected argument \(word): \(([choice] + operands).joined(separator: " ")) was said already")
+      }
+      operands.append(word)
+      return
+    }
     guard !definition.laterChoices.contains(word) else {
       throw .misused("lendpulse \(command) \(word): not in this version; say \(Self.either(names))")
     }
