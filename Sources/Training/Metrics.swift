@@ -59,18 +59,69 @@ public enum Metrics {
     return sum / Double(labels.count)
   }
 
-  /// The expected calibration error over `bins` equally wide bins of probability.
+  /// The expected calibration error over `bins` equally wide bins of probability, which hold their upper edge (Guo et al.,
+  /// "On calibration of modern neural networks").
   public static func calibrationError(_ probabilities: [Double], _ labels: [Bool], bins: Int = 10) -> Double {
     precondition(probabilities.count == labels.count)
     guard !labels.isEmpty else { return .nan }
     var sums = [Double](repeating: 0, count: bins)
     var positives = [Double](repeating: 0, count: bins)
     for (p, label) in zip(probabilities, labels) {
-      let bin = min(max(Int(p * Double(bins)), 0), bins - 1)
+      var bin = min(max(Int(p * Double(bins)), 0), bins - 1)
+      if bin > 0, p <= Double(bin) / Double(bins) { bin -= 1 }
       sums[bin] += p
       positives[bin] += label ? 1 : 0
     }
     return zip(sums, positives).reduce(0) { $0 + abs($1.0 - $1.1) } / Double(labels.count)
+  }
+
+  /// The mean precision over the positives in order of score: the sum of precision times the step in recall, equal scores
+  /// taken together. NaN where there is no positive.
+  public static func averagePrecision(_ scores: [Double], _ labels: [Bool]) -> Double {
+    precondition(scores.count == labels.count)
+    let positives = Double(labels.count { $0 })
+    guard positives > 0 else { return .nan }
+    let order = Array(ascending(scores).reversed())
+    var taken = 0.0
+    var before = 0.0
+    var sum = 0.0
+    for (index, row) in order.enumerated() {
+      if labels[row] { taken += 1 }
+      guard index + 1 == order.count || scores[order[index + 1]] != scores[row] else { continue }
+      sum += (taken - before) / positives * taken / Double(index + 1)
+      before = taken
+    }
+    return sum
+  }
+
+  /// The population stability index of `actual` against `expected`, over `bins` bins that hold equal shares of `expected`:
+  /// the sum of (a - e) ln(a / e). An empty bin counts as half a row. Under 0.1 little has moved, over 0.25 much.
+  public static func populationStabilityIndex(expected: [Double], actual: [Double], bins: Int = 10) -> Double {
+    guard !expected.isEmpty, !actual.isEmpty else { return .nan }
+    let sorted = expected.sorted()
+    let edges = Array(Set((1..<bins).map { quantile(sorted, Double($0) / Double(bins)) })).sorted()
+    func shares(_ values: [Double]) -> [Double] {
+      var counts = [Double](repeating: 0, count: edges.count + 1)
+      for value in values {
+        // Bins hold their upper edge.
+        var (low, high) = (0, edges.count)
+        while low < high {
+          let middle = (low + high) / 2
+          if edges[middle] < value { low = middle + 1 } else { high = middle }
+        }
+        counts[low] += 1
+      }
+      return counts.map { max($0, 0.5) / Double(values.count) }
+    }
+    return zip(shares(expected), shares(actual)).reduce(0) { $0 + ($1.1 - $1.0) * logarithm($1.1 / $1.0) }
+  }
+
+  /// The sum of the errors' sizes over the sum of what came true. NaN where that is 0.
+  public static func weightedAbsolutePercentageError(_ forecasts: [Double], _ actual: [Double]) -> Double {
+    precondition(forecasts.count == actual.count)
+    let total = actual.reduce(0) { $0 + abs($1) }
+    guard total > 0 else { return .nan }
+    return zip(forecasts, actual).reduce(0) { $0 + abs($1.0 - $1.1) } / total
   }
 
   public static func rootMeanSquaredError(_ forecasts: [Double], _ actual: [Double]) -> Double {
@@ -99,11 +150,22 @@ public enum Metrics {
   private static func concentration(_ scores: [Double], _ actual: [Double]) -> Double {
     let total = actual.reduce(0, +)
     guard total != 0, !actual.isEmpty else { return 0 }
+    let order = Array(ascending(scores).reversed())
     var cumulative = 0.0
     var area = 0.0
-    for row in ascending(scores).reversed() {
-      cumulative += actual[row] / total
-      area += cumulative
+    var start = 0
+    while start < order.count {
+      var end = start
+      var tied = 0.0
+      while end < order.count, scores[order[end]] == scores[order[start]] {
+        tied += actual[order[end]]
+        end += 1
+      }
+      // Rows of equal score share what they hold, whatever their order.
+      let count = Double(end - start)
+      area += (count * cumulative + tied * (count + 1) / 2) / total
+      cumulative += tied
+      start = end
     }
     return area / Double(actual.count) - Double(actual.count + 1) / (2 * Double(actual.count))
   }
