@@ -5,14 +5,16 @@ DESTDIR ?=
 SECONDS ?=
 BROKERS ?=
 PORT ?=
+BORROWERS ?=
 
-.PHONY: help demo test build bench fuzz format lint install clean
+.PHONY: help demo test build bench bench-training fuzz format lint install clean
 
 help:
 	@echo 'make demo [SECONDS=60] [PORT=8080] [BROKERS=host:port]   see it work, on an embedded broker or a real Kafka'
 	@echo 'make test                                  everything that must hold'
 	@echo 'make build                                 .build/release/lendpulse'
 	@echo 'make bench                                 what it costs, measured here'
+	@echo 'make bench-training [BORROWERS=1000000]      how long training takes here; default: 20,000 borrowers'
 	@echo 'make fuzz [SECONDS=600]                    hostile bytes into the decoders, for as long as said'
 	@echo 'make format                                formats the sources'
 	@echo 'make install [DESTDIR=...] [PREFIX=/usr]   binary, unit, schemas, examples'
@@ -31,6 +33,10 @@ test:
 bench:
 	@scripts/install-packages test
 	@scripts/bench
+
+bench-training:
+	@scripts/install-packages build
+	@$(if $(BORROWERS),BORROWERS=$(BORROWERS)) scripts/bench-training
 
 fuzz:
 	@scripts/install-packages build
