@@ -196,6 +196,11 @@ struct DemandTraining: Sendable {
     let truth = measuring.map { actual[$0] }
     let labels = measuring.map { borrowed[$0] }
     func measure(_ borrowing: [[Double]], _ amount: [[Double]]) -> DemandReport {
+      measureWithForecasts(borrowing, amount).report
+    }
+    func measureWithForecasts(
+      _ borrowing: [[Double]], _ amount: [[Double]]
+    ) -> (report: DemandReport, predictions: [DemandPrediction]) {
       // Each half is measured with what the other half taught, so that no row calibrates its own forecast.
       let fitted = (
         borrowing: LogisticStacking.fit(borrowing, labels), amount: Stack.stackAmounts(amount, truth)
@@ -219,11 +224,16 @@ struct DemandTraining: Sendable {
         upper: predictions.map(\.upper), actual: truth, borrowed: labels)
       report.rmseLog1p = Metrics.rootMeanSquaredError(
         zip(p, mu).map { $0 * $1 }, truth.map { logarithm(1 + $0) })
-      return report
+      return (report, predictions)
     }
     let network = measure([stack.networks.borrowing], [stack.networks.amount])
     let trees = measure([stack.trees.borrowing], [stack.trees.amount])
-    let both = measure([stack.networks.borrowing, stack.trees.borrowing], [stack.networks.amount, stack.trees.amount])
+    let (both, predictions) = measureWithForecasts(
+      [stack.networks.borrowing, stack.trees.borrowing], [stack.networks.amount, stack.trees.amount])
+    let evidence = TrainingEvidence(
+      rows: measuring, forecasts: predictions.map(\.amount), actual: truth,
+      probabilities: predictions.map(\.borrowingProbability), lower: predictions.map(\.lower),
+      upper: predictions.map(\.upper))
     var files: [String: [UInt8]] = [:]
     func members(_ pair: Pair, _ weighting: (weights: [Double], intercept: Double), _ part: String)
       -> [MemberDescription]
@@ -264,8 +274,9 @@ struct DemandTraining: Sendable {
         drawn if so, brought to the conditional mean in money by a monotone calibration; the 80 % interval by quantiles of \
         what was drawn at that forecast. Each part stacks a convolutional network over 90 days x 16 channels with the \
         features joined in (\(shape.multiplyAdds) multiply-adds) and boosted trees. Figures are of a fifth of the borrowers \
-        that the measured models did not see; the models that serve were trained with them. Out of borrower, not out of time.
-        """)
+        that the measured models did not see; the models that serve were trained with them.
+        """,
+      evidence: evidence)
   }
 }
 

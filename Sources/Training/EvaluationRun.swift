@@ -20,8 +20,11 @@ public struct EvaluationOptions: Sendable {
   public var maxExamples = ExampleOptions().maxExamples
   /// Of that sample.
   public var seed: UInt64 = 1
-  /// Gets `metrics.json`.
+  /// Gets `metrics.json` and a page for each kind.
   public var reportDirectory: String?
+  public var thresholds = DecisionThresholds()
+  /// Measures the challengers in place of what serves.
+  public var ofChallengers = false
   public var historyOptions = HistoryOptions()
 
   public init(history: HistorySource, modelsDirectory: String) {
@@ -59,6 +62,10 @@ public struct EvaluationResult: Encodable, Sendable {
   var overdue: Overdue?
   var demand: Demand?
   var utilization: Utilization?
+  /// The figures on states right after events, as the daemon scores, by kind.
+  var asServed: [String: [String: Double]] = [:]
+  /// What the pages show, by kind; only where a report is asked for.
+  var details: [String: ModelReport]?
   /// Lines for people.
   public var lines: [String] = []
 
@@ -67,7 +74,8 @@ public struct EvaluationResult: Encodable, Sendable {
     case observedThrough = "observed_through"
     case horizonDays = "horizon_days"
     case badLines = "bad_lines"
-    case events, borrowers, examples, overdue, demand, utilization
+    case asServed = "as_served"
+    case events, borrowers, examples, overdue, demand, utilization, details
   }
 
   /// A figure of `population` (`owing`, ...) or of everybody, for tests and callers: `overdue.auc`,
@@ -92,7 +100,10 @@ public enum EvaluationRun {
     if let folder = options.reportDirectory { try TrainingRun.requireWritable(folder) }
     let models: ModelSet
     do throws(ModelError) {
-      models = try ModelSet.load(directory: options.modelsDirectory)
+      models =
+        options.ofChallengers
+        ? try ModelSet.loadChallengers(directory: options.modelsDirectory)
+        : try ModelSet.load(directory: options.modelsDirectory)
     } catch {
       throw TrainingError(.failed, error.description)
     }
@@ -111,7 +122,7 @@ public enum EvaluationRun {
     let asOf = examples.asOf
     let table = examples.table
     progress(TrainingProgress(phase: "measuring", share: nil, detail: "\(table.count) examples"))
-    let predictions = try Predictions(models, table)
+    let predictions = try Predictions(models, table, rows: Array(0..<table.count))
     var result = EvaluationResult(
       asOf: asOf.dates.map(\.dateText), observedThrough: asOf.observedThrough.text, horizonDays: asOf.horizonDays,
       events: summary.events, badLines: summary.badLines, borrowers: examples.borrowers,
@@ -119,9 +130,91 @@ public enum EvaluationRun {
     if let model = models.overdue { result.overdue = overdue(model.version, table, predictions, asOf) }
     if let model = models.demand { result.demand = demand(model.version, table, predictions) }
     if let model = models.utilization { result.utilization = utilization(model, table, predictions) }
+    result.asServed = try asServed(models, examples.asServed)
     result.lines = lines(result, summary, examples.sample)
-    if let folder = options.reportDirectory { try MetricsFile.write(result, folder: folder) }
+    if let folder = options.reportDirectory {
+      result.details = details(models, table, predictions, options.thresholds)
+      for (kind, figures) in result.asServed {
+        for (name, value) in figures where !name.contains(".") {
+          result.details?[kind]?.metrics["as_served." + name] = value
+        }
+      }
+      try writeReport(result, summary, folder)
+    }
     return result
+  }
+
+  private static func asServed(
+    _ models: ModelSet, _ table: ExampleTable
+  ) throws(TrainingError) -> [String: [String: Double]] {
+    guard table.count > 0 else { return [:] }
+    let predictions = try Predictions(models, table, rows: Array(0..<table.count))
+    var result: [String: [String: Double]] = [:]
+    for kind in models.kinds {
+      let rows = Predictions.rows(kind, table)
+      guard !rows.isEmpty else { continue }
+      var figures = figures(kind, predictions.evidence(kind, table, rows), table)
+      figures["rows"] = Double(rows.count)
+      result[kind.rawValue] = figures
+    }
+    return result
+  }
+
+  /// Figures of forecasts of one kind, those of groups of rows as `group.figure`.
+  static func figures(
+    _ kind: ModelKind, _ evidence: TrainingEvidence, _ table: ExampleTable, dates: [EventTime] = []
+  ) -> [String: Double] {
+    let rows = evidence.rows
+    switch kind {
+    case .overdue:
+      let labels = evidence.actual.map { $0 > 0 }
+      var report = OverdueReport(all: ClassificationMetrics(probabilities: evidence.forecasts, labels: labels))
+      report.addGroups(table, rows, evidence.forecasts, labels, dates: dates)
+      return report.figures
+    case .demand:
+      return DemandReport(
+        probabilities: evidence.probabilities, amounts: evidence.forecasts, lower: evidence.lower,
+        upper: evidence.upper,
+        actual: evidence.actual, borrowed: evidence.actual.map { $0 > 0 }
+      ).figures
+    case .utilization:
+      return UtilizationReport(
+        evidence.forecasts, evidence.actual, hasLimit: rows.map { table.labels[$0].hasLimit }
+      ).figures
+    case .repayment: return [:]
+    }
+  }
+
+  private static func details(
+    _ models: ModelSet, _ table: ExampleTable, _ predictions: Predictions, _ thresholds: DecisionThresholds
+  ) -> [String: ModelReport] {
+    var details: [String: ModelReport] = [:]
+    let overdue = models.overdue == nil ? [:] : Dictionary(uniqueKeysWithValues: zip(0..., predictions.overdue))
+    func add(_ kind: ModelKind, _ version: String?, _ rows: [Int]) {
+      guard let version, !rows.isEmpty else { return }
+      let evidence = predictions.evidence(kind, table, rows)
+      var report = ModelReport(kind: kind, version: version, metrics: figures(kind, evidence, table))
+      report.thresholds = thresholds
+      if kind == .utilization { report.target = models.utilization?.target }
+      report.draw(evidence, table, overdue: overdue)
+      details[kind.rawValue] = report
+    }
+    add(.overdue, models.overdue?.version, Predictions.rows(.overdue, table))
+    add(.demand, models.demand?.version, Predictions.rows(.demand, table))
+    add(.utilization, models.utilization?.version, Predictions.rows(.utilization, table))
+    return details
+  }
+
+  private static func writeReport(
+    _ result: EvaluationResult, _ summary: HistorySummary, _ folder: String
+  ) throws(TrainingError) {
+    let context = ReportContext(
+      isEvaluation: true, asOf: result.asOf, observedThrough: result.observedThrough, horizonDays: result.horizonDays,
+      events: result.events, borrowers: result.borrowers, examples: result.examples, seed: nil)
+    let pages = (result.details ?? [:]).sorted { $0.key < $1.key }.map { kind, report in
+      (name: "\(kind).html", html: ModelPage(report, context).html)
+    }
+    try ReportFolder.write(result, pages: pages, folder: folder)
   }
 
   private static func overdue(
@@ -175,6 +268,10 @@ public enum EvaluationRun {
     func add(_ name: String, _ rows: Int, _ figures: [String: Double], _ kind: ModelKind) {
       lines.append("  \(name.padded(16)) \("\(rows) rows".padded(14)) \(TrainingRun.figures(figures, kind))")
     }
+    func addAsServed(_ kind: ModelKind) {
+      guard let figures = result.asServed[kind.rawValue] else { return }
+      add("after an event", Int(figures["rows"] ?? 0), figures, kind)
+    }
     if let overdue = result.overdue {
       lines.append("overdue: \(overdue.version)")
       add("population", overdue.population.all.rows, overdue.population.all.figures(), .overdue)
@@ -185,10 +282,12 @@ public enum EvaluationRun {
         add(date, metrics.rows, metrics.figures(), .overdue)
       }
       add("everybody", overdue.everybody.rows, overdue.everybody.figures(), .overdue)
+      addAsServed(.overdue)
     }
     if let demand = result.demand {
       lines.append("demand: \(demand.version)")
       add("all", demand.report.rows, demand.report.figures, .demand)
+      addAsServed(.demand)
     }
     if let utilization = result.utilization {
       lines.append("utilization (\(utilization.target)): \(utilization.version)")
@@ -196,44 +295,8 @@ public enum EvaluationRun {
       for (name, group) in utilization.report.byGroup.sorted(by: { $0.key < $1.key }) {
         add(name, group.rows, ["rmse": group.rmse, "mae": group.mae], .utilization)
       }
+      addAsServed(.utilization)
     }
     return lines
-  }
-}
-
-/// The serving models' outputs for every row of a table; NaN or empty where a model is not there.
-private struct Predictions {
-  var overdue: [Double] = []
-  var demand: [DemandPrediction] = []
-  var utilization: [Double] = []
-
-  init(_ models: ModelSet, _ table: ExampleTable) throws(TrainingError) {
-    let chunk = 4096
-    let chunks = (table.count + chunk - 1) / chunk
-    let parts = try parallelMap(chunks) { index throws(TrainingError) in
-      let input = ModelInput()
-      var workspace = ModelWorkspace()
-      var part = Predictions()
-      for row in index * chunk..<min((index + 1) * chunk, table.count) {
-        table.read(row, into: input)
-        part.append(models, input, &workspace)
-      }
-      return part
-    }
-    for part in parts {
-      overdue += part.overdue
-      demand += part.demand
-      utilization += part.utilization
-    }
-  }
-
-  private init() {}
-
-  private mutating func append(
-    _ models: ModelSet, _ input: borrowing ModelInput, _ workspace: inout ModelWorkspace
-  ) {
-    if let model = models.overdue { overdue.append(model.predict(input, &workspace).probability) }
-    if let model = models.demand { demand.append(model.predict(input, &workspace)) }
-    if let model = models.utilization { utilization.append(model.predict(input, &workspace)) }
   }
 }

@@ -292,9 +292,11 @@ struct OverdueTraining: Sendable {
         overdue within \(settings.asOf.horizonDays) days. Figures are out of fold over \(Self.folds) folds split by \
         borrower; fusion and calibration are cross-fitted over the same folds. Members and their weights in the fused \
         score (non-negative linear regression of out-of-fold probabilities): \(weights). Calibrated by isotonic \
-        regression on out-of-fold scores, linear between the pools' means. Every borrower model of this version is \
-        measured out of borrower, not out of time.
-        """)
+        regression on out-of-fold scores, linear between the pools' means.
+        """,
+      evidence: TrainingEvidence(
+        rows: rows, folds: folds.foldOfRow, forecasts: served, actual: labels.map { $0 ? 1 : 0 },
+        members: Dictionary(uniqueKeysWithValues: zip(members.map(\.name), probabilities))))
   }
 }
 

@@ -12,6 +12,8 @@ struct TrainedModel: Sendable {
   /// Of the table.
   var rows: [Int]
   var counts: [String: Int]
+  /// Why the chosen candidate was chosen; empty: by the figures of the candidates.
+  var choice = ""
   var card: String
   /// What a report plots.
   var evidence = TrainingEvidence()

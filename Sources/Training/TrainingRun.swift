@@ -22,8 +22,12 @@ public struct TrainingOptions: Sendable {
   /// Above these, a seeded sample of borrowers is taken.
   public var maxExamples = ExampleOptions().maxExamples
   public var includeProtected = false
-  /// Gets `metrics.json`.
+  /// Gets `metrics.json` and a page for each kind.
   public var reportDirectory: String?
+  /// At which reports count alerts and leads.
+  public var thresholds = DecisionThresholds()
+  /// The new versions become challengers; what serves stays.
+  public var asChallenger = false
   public var historyOptions = HistoryOptions()
 
   public init(history: HistorySource, modelsDirectory: String) {
@@ -62,6 +66,9 @@ struct TrainingSettings: Sendable {
   var labels: LabelSettings
   var seed: UInt64
   var includeProtected: Bool
+  /// The model is only measured on a later date and never serves: what is costly and does not change how well the chosen
+  /// procedure does (comparisons, repeats) may be left out.
+  var isRehearsal = false
 }
 
 /// How far training has come.
@@ -81,6 +88,7 @@ public struct TrainingResult: Sendable {
     public var version: String
     public var metrics: [String: Double]
     public var candidates: [Candidate]
+    public var measured: Measurements
   }
   public var models: [Model]
   public var summary: HistorySummary
@@ -99,6 +107,7 @@ public enum TrainingRun {
     _ options: TrainingOptions, progress: @escaping @Sendable (TrainingProgress) -> Void = { _ in }
   ) throws(TrainingError) -> TrainingResult {
     try check(options)
+    let start = Clocks.monotonicSeconds
     let (summary, examples) = try examples(
       options.history, options.historyOptions, asOf: options.asOf, observedThrough: options.observedThrough,
       horizonDays: options.horizonDays, options.exampleOptions, progress)
@@ -106,45 +115,89 @@ public enum TrainingRun {
     let table = examples.table
     let settings = TrainingSettings(
       asOf: asOf, labels: options.labels, seed: options.seed, includeProtected: options.includeProtected)
-    var trained: [TrainedModel] = []
-    for kind in options.kinds {
-      let tell: @Sendable (Double) -> Void = {
-        progress(TrainingProgress(phase: "training \(kind.rawValue)", share: $0, detail: ""))
-      }
-      tell(0)
-      switch kind {
-      case .overdue: trained.append(try OverdueTraining(table, settings).run(tell))
-      case .demand: trained.append(try DemandTraining(table, settings).run(tell))
-      case .utilization: trained.append(try UtilizationTraining(table, settings).run(tell))
-      case .repayment: throw TrainingError(.usage, "train repayment: is not supported by this version")
-      }
-    }
+    let readSeconds = Clocks.monotonicSeconds - start
+    var finished: [FinishedModel] = []
+    for kind in options.kinds { finished.append(try FinishedModel(kind, examples, settings, options, progress)) }
+    progress(TrainingProgress(phase: "writing", share: nil, detail: ""))
     var result = TrainingResult(
       models: [], summary: summary, asOf: asOf, examples: table.count, borrowers: examples.borrowers, lines: [])
     result.sample = examples.sample
-    // All versions first, then the names of those that serve: what fails before the last step changes nothing that serves.
-    for model in trained {
-      let manifest = manifest(model, settings, summary, table)
+    // All versions first, then the report, then the names of those that serve: what fails before the last step changes
+    // nothing that serves.
+    var reports: [ModelReport] = []
+    let overdue = overdueProbabilities(finished)
+    for model in finished {
+      var manifest = manifest(model.trained, settings, summary, table)
+      manifest.measured = model.measured
       do throws(ModelError) {
         let version = try ModelFolder.write(
-          directory: options.modelsDirectory, manifest: manifest, files: model.files, champion: false)
+          directory: options.modelsDirectory, manifest: manifest, files: model.trained.files, champion: false)
         result.models.append(
           TrainingResult.Model(
-            kind: model.kind, version: version, metrics: model.metrics, candidates: model.candidates))
+            kind: manifest.kind, version: version, metrics: manifest.metrics, candidates: manifest.candidates,
+            measured: model.measured))
+        if options.reportDirectory != nil {
+          reports.append(model.report(manifest, version, table, options.thresholds, overdue: overdue))
+        }
       } catch {
         throw TrainingError(.failed, error.description)
       }
     }
-    if let folder = options.reportDirectory { try writeReport(folder, result, settings) }
+    if let folder = options.reportDirectory { try writeReport(folder, result, settings, reports) }
     for model in result.models {
       do throws(ModelError) {
-        try ModelFolder.setChampion(directory: options.modelsDirectory, kind: model.kind, version: model.version)
+        try options.asChallenger
+          ? ModelFolder.set(
+            .challenger, directory: options.modelsDirectory, kind: model.kind, version: model.version)
+          : ModelFolder.setChampion(directory: options.modelsDirectory, kind: model.kind, version: model.version)
       } catch {
         throw TrainingError(.failed, error.description)
       }
     }
-    result.lines = lines(result)
+    result.lines = lines(result, finished)
+    result.lines.append(
+      duration(seconds: Clocks.monotonicSeconds - start, reading: readSeconds, finished))
     return result
+  }
+
+  /// Trains one kind; the same for the model that serves and for the one that is tested on a later date.
+  static func train(
+    _ kind: ModelKind, _ examples: ExampleSet, _ settings: TrainingSettings, _ tell: @Sendable (Double) -> Void
+  ) throws(TrainingError) -> TrainedModel {
+    let table = examples.table
+    switch kind {
+    case .overdue: return try OverdueTraining(table, settings).run(tell)
+    case .demand: return try DemandTraining(table, settings).run(tell)
+    case .utilization: return try UtilizationTraining(table, settings).run(tell)
+    case .repayment: throw TrainingError(.usage, "train repayment: is not supported by this version")
+    }
+  }
+
+  /// A trained model ready to predict, before it is in a folder.
+  static func serving(
+    _ model: TrainedModel, _ settings: TrainingSettings
+  ) throws(TrainingError) -> ModelSet {
+    let date = settings.asOf.dates[settings.asOf.dates.count - 1].dateText
+    let manifest = Manifest(
+      kind: model.kind, created: date,
+      target: model.kind == .utilization ? settings.labels.utilizationTarget.rawValue : nil,
+      horizonDays: settings.asOf.horizonDays, featureHash: FeatureCatalogue.hash, seed: settings.seed,
+      asOfDates: [date],
+      observedThrough: date, data: DataWindow(from: date, to: date, borrowers: 0, examples: 0), metrics: [:],
+      trainingCard: "", architecture: model.architecture)
+    do throws(ModelError) {
+      return try ModelSet.make([(manifest, model.files)])
+    } catch {
+      throw TrainingError(.failed, error.description)
+    }
+  }
+
+  /// The overdue probability of rows that the overdue model was measured on.
+  private static func overdueProbabilities(_ finished: [FinishedModel]) -> [Int: Double] {
+    guard let evidence = finished.first(where: { $0.trained.kind == .overdue })?.trained.evidence,
+      evidence.rows.count == evidence.forecasts.count
+    else { return [:] }
+    return Dictionary(zip(evidence.rows, evidence.forecasts)) { $1 }
   }
 
   /// What can be known to be wrong before anything is read.
@@ -225,60 +278,65 @@ public enum TrainingRun {
       data: DataWindow(
         from: summary.earliest.dateText, to: summary.latest.dateText,
         borrowers: Set(model.rows.map { table.borrowers[$0] }).count, examples: model.rows.count, counts: counts),
-      metrics: model.metrics, foldMetrics: model.foldMetrics, candidates: model.candidates, trainingCard: model.card,
-      architecture: model.architecture)
+      metrics: model.metrics, foldMetrics: model.foldMetrics, candidates: model.candidates, choice: model.choice,
+      trainingCard: model.card, architecture: model.architecture)
   }
 
   private struct Report: Encodable {
-    struct Model: Encodable {
-      var version: String
-      var metrics: [String: Double]
-      var candidates: [Candidate]
-    }
     var asOf: [String]
     var observedThrough: String
     var horizonDays: Int
+    var seed: UInt64
     var events: Int
     var badLines: Int
     var borrowers: Int
     var examples: Int
-    var models: [String: Model]
+    var models: [String: ModelReport]
     enum CodingKeys: String, CodingKey {
       case asOf = "as_of"
       case observedThrough = "observed_through"
       case horizonDays = "horizon_days"
-      case events
       case badLines = "bad_lines"
-      case borrowers, examples, models
+      case seed, events, borrowers, examples, models
     }
   }
 
   private static func writeReport(
-    _ folder: String, _ result: TrainingResult, _ settings: TrainingSettings
+    _ folder: String, _ result: TrainingResult, _ settings: TrainingSettings, _ reports: [ModelReport]
   ) throws(TrainingError) {
-    let models = Dictionary(
-      uniqueKeysWithValues: result.models.map {
-        ($0.kind.rawValue, Report.Model(version: $0.version, metrics: $0.metrics, candidates: $0.candidates))
-      })
-    try MetricsFile.write(
-      Report(
-        asOf: settings.asOf.dates.map(\.dateText), observedThrough: settings.asOf.observedThrough.text,
-        horizonDays: settings.asOf.horizonDays, events: result.summary.events, badLines: result.summary.badLines,
-        borrowers: result.borrowers, examples: result.examples, models: models), folder: folder)
+    let context = ReportContext(
+      isEvaluation: false, asOf: settings.asOf.dates.map(\.dateText),
+      observedThrough: settings.asOf.observedThrough.text, horizonDays: settings.asOf.horizonDays,
+      events: result.summary.events, borrowers: result.borrowers, examples: result.examples, seed: settings.seed)
+    let metrics = Report(
+      asOf: context.asOf, observedThrough: context.observedThrough, horizonDays: context.horizonDays,
+      seed: settings.seed, events: result.summary.events, badLines: result.summary.badLines,
+      borrowers: result.borrowers, examples: result.examples,
+      models: Dictionary(uniqueKeysWithValues: reports.map { ($0.kind.rawValue, $0) }))
+    let pages = reports.map { (name: "\($0.kind.rawValue).html", html: ModelPage($0, context).html) }
+    try ReportFolder.write(metrics, pages: pages, folder: folder)
   }
 
-  private static func lines(_ result: TrainingResult) -> [String] {
+  private static func lines(_ result: TrainingResult, _ finished: [FinishedModel]) -> [String] {
     var lines = [
       "\(result.examples) examples of \(result.borrowers) borrowers as of "
         + result.asOf.dates.map(\.dateText).joined(separator: ", ")
     ]
     lines += sampleLines(result.sample)
     lines += badLines(result.summary)
-    for model in result.models {
-      lines.append("\(model.kind.rawValue): \(model.version)")
+    for (model, found) in zip(result.models, finished) {
+      let seconds = String(format: "%.1f", found.measured.trainingSeconds)
+      let cost = found.measured.scoreMicroseconds["served"].map { String(format: ", %.1f us an event", $0) } ?? ""
+      lines.append("\(model.kind.rawValue): \(model.version) (trained in \(seconds) s\(cost))")
       for candidate in model.candidates {
         lines.append(
           "  \(candidate.chosen ? "*" : " ") \(candidate.name.padded(24)) \(figures(candidate.metrics, model.kind))")
+      }
+      if let outOfTime = found.outOfTime {
+        lines.append(
+          outOfTime.date == nil
+            ? "    \(outOfTime.summary)"
+            : "    \("out of time".padded(24)) \(figures(outOfTime.figures, model.kind))")
       }
     }
     return lines
@@ -292,6 +350,17 @@ public enum TrainingRun {
         + "(\(String(format: "%.1f", sample.share * 100)) %), \(sample.examplesTaken) of \(sample.examplesThere) examples; "
         + "--max-examples bounds them"
     ]
+  }
+
+  /// How long everything took, and the most memory held.
+  private static func duration(seconds: Double, reading: Double, _ finished: [FinishedModel]) -> String {
+    func text(_ seconds: Double) -> String { String(format: "%.1f s", seconds) }
+    let parts = finished.map { model in
+      "\(model.trained.kind.rawValue) \(text(model.measured.trainingSeconds))"
+        + (model.afterwardsSeconds >= 0.1 ? " and \(text(model.afterwardsSeconds)) to test it" : "")
+    }
+    return "\(text(seconds)) in all: events and examples \(text(reading)), \(parts.joined(separator: ", ")); "
+      + String(format: "at most %.2f GiB", Double(Clocks.peakBytes) / 1_073_741_824)
   }
 
   static func badLines(_ summary: HistorySummary) -> [String] {

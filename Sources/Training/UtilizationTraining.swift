@@ -119,9 +119,11 @@ struct UtilizationTraining: Sendable {
           ? "The last statement balance within \(settings.asOf.horizonDays) days over the credit limit"
           : "The amount drawn from the first grant (at most 365 days back) to \(settings.asOf.horizonDays) days ahead over the credit limit"); \
         of people without a limit, what they draw within \(settings.labels.prospectDays) days of their first grant over it. \
-        The candidate with the least RMSE over \(Self.folds) folds split by borrower serves; figures are out of fold, out of \
-        borrower, not out of time.
-        """)
+        The candidate with the least RMSE over \(Self.folds) folds split by borrower serves; figures are out of fold.
+        """,
+      evidence: TrainingEvidence(
+        rows: rows, folds: folds.foldOfRow, forecasts: forecasts[winner]!, actual: targets,
+        members: Dictionary(uniqueKeysWithValues: forecasts.map { ($0.key.rawValue, $0.value) })))
   }
 
   private func bounded(_ values: [Double], _ minimum: Double) -> [Double] { values.map { max($0, minimum) } }

@@ -64,4 +64,17 @@ import Testing
     #expect(Suggestion.editDistance(Array("kitten".utf8), Array("sitting".utf8)) == 3)
     #expect(Suggestion.editDistance([], Array("ab".utf8)) == 2)
   }
+
+  @Test func `the time left follows the share that is done, once enough is`() {
+    var remaining = RemainingTime()
+    let second: Int64 = 1_000_000_000
+    #expect(remaining.estimate(phase: "a", share: 0, now: 0) == nil)
+    #expect(remaining.estimate(phase: "a", share: 0.5, now: second) == nil)
+    #expect(remaining.estimate(phase: "a", share: 0.25, now: 10 * second) == "30 s")
+    #expect(remaining.estimate(phase: "b", share: 0.5, now: 20 * second) == nil)
+    #expect(remaining.estimate(phase: "b", share: 0.51, now: 40 * second) == nil)
+    #expect(remaining.estimate(phase: "b", share: 0.75, now: 320 * second) == "5 min")
+    #expect(remaining.estimate(phase: "b", share: nil, now: 400 * second) == nil)
+    #expect(RemainingTime.text(7_300) == "2 h 2 min" && RemainingTime.text(0.2) == "1 s")
+  }
 }

@@ -2,6 +2,7 @@ import Borrowers
 import Foundation
 import History
 import Simulation
+import Testing
 
 @testable import Training
 
@@ -66,6 +67,17 @@ struct Workplace {
       if let data = FileManager.default.contents(atPath: root.appendingPathComponent(path).path) { files[path] = data }
     }
     return files
+  }
+
+  /// The same less what clocks said: what the same training writes again.
+  func lastingContents(_ name: String) throws -> [String: Data] {
+    try contents(name).reduce(into: [:]) { lasting, file in
+      guard file.key.hasSuffix("manifest.json"),
+        var manifest = try JSONSerialization.jsonObject(with: file.value) as? [String: Any]
+      else { return lasting[file.key] = file.value }
+      #expect(manifest.removeValue(forKey: "measured") != nil)
+      lasting[file.key] = try JSONSerialization.data(withJSONObject: manifest, options: .sortedKeys)
+    }
   }
 
   func remove() { try? FileManager.default.removeItem(at: folder) }

@@ -102,6 +102,10 @@ private func train(
     try train(place, good, kind: "overdue") { $0.modelsDirectory = good + "/models" }
   }
   #expect(unwritable?.description.contains("good.ndjson/models") == true)
+  let unreportable = #expect(throws: TrainingError.self) {
+    try train(place, good, kind: "overdue") { $0.reportDirectory = good + "/report" }
+  }
+  #expect(unreportable?.description.contains("good.ndjson/report") == true)
   #expect(try place.contents("models").isEmpty)
 }
 
@@ -135,13 +139,19 @@ private func train(
   }
   let first = try train("first")
   _ = try train("second")
-  #expect(try place.contents("first") == place.contents("second"))
-  #expect(phases.withLock { $0 } == ["reading events", "making examples", "training utilization"])
+  #expect(try place.lastingContents("first") == place.lastingContents("second"))
+  #expect(
+    phases.withLock { $0 } == [
+      "reading events", "making examples", "training utilization", "measuring utilization", "writing",
+    ])
   #expect(first.models.map(\.kind) == [.utilization] && first.examples == 60)
   let models = try ModelSet.load(directory: place.path("first"))
   #expect(models.version == first.models[0].version && models.utilization?.target == "balance")
   let metrics = try JSONSerialization.jsonObject(with: place.contents("report")["metrics.json"]!) as? [String: Any]
   #expect(metrics?["horizon_days"] as? Int == 30)
+  // One date is all there is.
+  let card = try #require(ModelRegistry.entries(directory: place.path("first"), verify: true)[0].manifest?.trainingCard)
+  #expect(card.contains("out of borrower, not out of time"))
 
   var options = EvaluationOptions(history: .ndjson(path: history), modelsDirectory: place.path("first"))
   options.asOf = [date("2026-02-01")]
@@ -173,7 +183,49 @@ func `all models learn from a simulated world, and their measures hold on borrow
   let again = try place.write("again.ndjson", ndjson(simulated(1500, days: 180, seed: 1)))
   let second = try train(place, again, kind: "all", asOf: [], through: nil) { $0.modelsDirectory = place.path("again") }
   #expect(second.models.map(\.version) == result.models.map(\.version))
-  #expect(try place.contents("again") == models)
+  #expect(try place.lastingContents("again") == place.lastingContents("models"))
+}
+
+@Test(.enabled(if: isReleaseBuild, "training as a whole is tested in release builds"))
+func `every kind is tested on the latest date by a model of earlier dates, and reported in a page of its own`() throws {
+  let place = try Workplace()
+  defer { place.remove() }
+  let history = try place.write("h.ndjson", ndjson(simulated(600, days: 150, seed: 6)))
+  let result = try train(place, history, kind: "all", asOf: [], through: nil) {
+    $0.reportDirectory = place.path("report")
+    $0.asChallenger = true
+  }
+  for (model, figure) in zip(result.models, ["auc", "borrowing.auc", "rmse"]) {
+    #expect(model.metrics["out_of_time." + figure] != nil, "\(model.kind)")
+    #expect(model.measured.scoreMicroseconds["served"]! > 0)
+    #expect(model.measured.scoreMicroseconds.keys.contains { $0.contains("/") })
+  }
+  #expect(try ModelFolder.version(.champion, directory: place.path("models"), kind: .demand) == nil)
+  #expect(
+    try ModelFolder.version(.challenger, directory: place.path("models"), kind: .demand) == result.models[1].version)
+
+  let files = try place.contents("report")
+  let metrics = try JSONSerialization.jsonObject(with: files["metrics.json"]!) as? [String: Any]
+  let models = try #require(metrics?["models"] as? [String: [String: Any]])
+  #expect(Set(models.keys) == ["overdue", "demand", "utilization"])
+  for (kind, report) in models {
+    let test = try #require(report["out_of_time"] as? [String: Any])
+    let trainedOn = try #require(test["trained_on"] as? [String])
+    let latest = try #require(test["date"] as? String)
+    // The horizon of 30 days ends by the date that is measured on.
+    for day in trainedOn { #expect(date(day) + 30 * EventTime.millisecondsPerDay <= date(latest)) }
+    #expect((report["importance"] as? [Any])?.isEmpty == false)
+    let page = String(decoding: try #require(files[kind + ".html"]), as: UTF8.self)
+    #expect(page.hasPrefix("<!doctype html>") && page.contains("<svg") && page.contains("In time"))
+    // Nothing is fetched from anywhere, and nothing runs.
+    for outside in ["http:", "https:", "src=", "<link", "<script", "@import", "url("] {
+      #expect(!page.contains(outside), "\(kind): \(outside)")
+    }
+    for tag in ["table", "svg", "figure", "tr", "td", "div", "p"] {
+      let opened = page.ranges(of: "<\(tag)>").count + page.ranges(of: "<\(tag) ").count
+      #expect(opened == page.ranges(of: "</\(tag)>").count, "\(kind): \(tag)")
+    }
+  }
 }
 
 @Test(.enabled(if: isReleaseBuild, "training as a whole is tested in release builds"))

@@ -10,7 +10,8 @@ extension CommandDefinition {
     details: """
       An example is a borrower as of 00:00 UTC of a date: it sees the events before it, its label is what came in the
       horizon that begins there. Without --as-of, dates count back by 30 days from what is observed, less the horizon. A
-      model is written whole or not at all; the new versions serve when all asked for are trained.
+      model is written whole or not at all; the new versions serve when all asked for are trained. Each is also tested on
+      the latest date by a model trained on earlier dates alone.
       """,
     choices: [
       ChoiceDefinition(name: "demand", meaning: "what a borrower draws within 30 days"),
@@ -29,7 +30,9 @@ extension CommandDefinition {
         name: "--prospect-days", value: "D",
         meaning: "days after a first grant in which its use is measured; default 90"),
       OptionDefinition(name: "--include-protected", meaning: "lets gender, marital status and household region in"),
-      reportOption,
+      OptionDefinition(
+        name: "--challenger", meaning: "the new versions do not serve: they are named challengers, to be promoted"),
+      reportOption, thresholdsOption, .set,
     ],
     examples: [
       ("lendpulse train all --history events.ndjson.gz --models models", "three models from all that is there"),
@@ -43,10 +46,16 @@ extension CommandDefinition {
   static let evaluate = CommandDefinition(
     name: "evaluate",
     summary: "measures models on a history that they were not trained on",
-    options: [historyOption, modelsOption] + exampleOptions + [reportOption],
+    options: [historyOption, modelsOption] + exampleOptions + [
+      OptionDefinition(name: "--challenger", meaning: "measures the challengers in place of what serves"), reportOption,
+      thresholdsOption, .set,
+    ],
     examples: [
       ("lendpulse evaluate --history later.ndjson --models models", "the figures of every model that serves"),
-      ("lendpulse evaluate --history later.ndjson --models models --report report", "also as report/metrics.json"),
+      (
+        "lendpulse evaluate --history later.ndjson --models models --report report",
+        "also as report/metrics.json, and a page for each kind"
+      ),
     ]
   ) { arguments throws(CommandFailure) in try evaluateModels(arguments) }
 
@@ -56,7 +65,9 @@ extension CommandDefinition {
   private static let modelsOption = OptionDefinition(
     name: "--models", value: "DIR", isRequired: true, meaning: "the folder of models")
   private static let reportOption = OptionDefinition(
-    name: "--report", value: "DIR", meaning: "where metrics.json goes; default: nowhere")
+    name: "--report", value: "DIR", meaning: "where metrics.json and a page for each kind go; default: nowhere")
+  private static let thresholdsOption = OptionDefinition(
+    name: "--config", value: "FILE", meaning: "a configuration, for the thresholds of alerts and leads in the report")
   private static let exampleOptions = [
     OptionDefinition(name: "--as-of", value: "DATE", repeats: true, meaning: "a date to make examples of"),
     OptionDefinition(
@@ -92,6 +103,8 @@ private func trainModels(_ arguments: ParsedArguments) throws(CommandFailure) ->
   options.maxExamples = try arguments.integer("--max-examples", 1...Int.max) ?? options.maxExamples
   options.includeProtected = arguments.has("--include-protected")
   options.reportDirectory = arguments["--report"]
+  options.thresholds = try Configuration.load(arguments).thresholds
+  options.asChallenger = arguments.has("--challenger")
   let made = options
   return try report(command: "train") { progress throws(TrainingError) in
     var options = made
@@ -108,6 +121,8 @@ private func evaluateModels(_ arguments: ParsedArguments) throws(CommandFailure)
   options.asOfEvents = try arguments.integer("--as-of-events", 0...1_000) ?? options.asOfEvents
   options.maxExamples = try arguments.integer("--max-examples", 1...Int.max) ?? options.maxExamples
   options.reportDirectory = arguments["--report"]
+  options.thresholds = try Configuration.load(arguments).thresholds
+  options.ofChallengers = arguments.has("--challenger")
   let made = options
   return try report(command: "evaluate") { progress throws(TrainingError) in
     try EvaluationRun.run(made, progress: progress).lines
@@ -126,18 +141,21 @@ private func history(_ arguments: ParsedArguments) throws(CommandFailure) -> His
 private func report(
   command: String, _ work: (@escaping @Sendable (TrainingProgress) -> Void) throws(TrainingError) -> [String]
 ) throws(CommandFailure) -> ExitStatus {
-  let shown = Mutex(Progress())
+  let shown = Mutex((progress: Progress(), remaining: RemainingTime()))
   let lines: [String]
   do throws(TrainingError) {
     lines = try work { progress in
-      shown.withLock { $0.show { progress.line } }
+      shown.withLock { shown in
+        let remaining = shown.remaining.estimate(phase: progress.phase, share: progress.share)
+        shown.progress.show { progress.line + (remaining.map { ", \($0) left" } ?? "") }
+      }
     }
   } catch {
-    shown.withLock { $0.finish() }
+    shown.withLock { $0.progress.finish() }
     let line = "lendpulse \(command): \(error.description)"
     throw error.kind == .usage ? .misused(line) : .failed(line)
   }
-  shown.withLock { $0.finish() }
+  shown.withLock { $0.progress.finish() }
   try StandardStreams.print(lines.map { $0 + "\n" }.joined())
   return .done
 }
@@ -146,6 +164,22 @@ extension TrainingProgress {
   fileprivate var line: String {
     let percent = share.map { " \(Int($0 * 100)) %" } ?? ""
     return phase + percent + (detail.isEmpty ? "" : ", \(detail)")
+  }
+}
+
+extension Configuration {
+  /// Those that a report counts by.
+  fileprivate var thresholds: DecisionThresholds {
+    var thresholds = DecisionThresholds()
+    switch alerts.raiseAt {
+    case .none, .low: thresholds.alert = alerts.low
+    case .medium: thresholds.alert = alerts.medium
+    case .high: thresholds.alert = alerts.high
+    case .critical: thresholds.alert = alerts.critical
+    }
+    thresholds.leadUtilization = leads.utilizationThreshold
+    thresholds.leadOverdueAtMost = leads.overdueAtMost
+    return thresholds
   }
 }
 

@@ -1,0 +1,88 @@
+import Models
+
+/// A trained model with what was found out about it afterwards, in ways that are the same for every kind: how it does on
+/// a later date, what it costs to serve, what moves its score.
+struct FinishedModel: Sendable {
+  private(set) var trained: TrainedModel
+  /// Nil for a kind whose own measure lies in time.
+  let outOfTime: OutOfTime?
+  let importance: [Importance]
+  let measured: Measurements
+  /// What all but the training itself took.
+  let afterwardsSeconds: Double
+
+  init(
+    _ kind: ModelKind, _ examples: ExampleSet, _ settings: TrainingSettings, _ options: TrainingOptions,
+    _ progress: @escaping @Sendable (TrainingProgress) -> Void
+  ) throws(TrainingError) {
+    let table = examples.table
+    func tell(_ phase: String) -> @Sendable (Double) -> Void {
+      { progress(TrainingProgress(phase: phase, share: $0, detail: "")) }
+    }
+    let start = Clocks.monotonicSeconds
+    tell("training \(kind.rawValue)")(0)
+    let trained = try TrainingRun.train(kind, examples, settings, tell("training \(kind.rawValue)"))
+    let seconds = Clocks.monotonicSeconds - start
+    let rows = trained.rows
+    let inTime = tell("testing \(kind.rawValue) in time")
+    outOfTime = try OutOfTime.test(kind, examples, settings) { earlier, past throws(TrainingError) in
+      try TrainingRun.train(kind, earlier, past, inTime)
+    }
+    progress(TrainingProgress(phase: "measuring \(kind.rawValue)", share: nil, detail: ""))
+    importance =
+      options.reportDirectory == nil
+      ? [] : try Importance.measure(trained.architecture, files: trained.files, table, rows: rows)
+    measured = Measurements(
+      trainedAt: Clocks.now, trainingSeconds: seconds,
+      scoreMicroseconds: try PredictionClock.microseconds(
+        trained.architecture, files: trained.files, table, rows: rows))
+    self.trained = trained
+    afterwardsSeconds = Clocks.monotonicSeconds - start - seconds
+    describe()
+  }
+
+  /// Puts what was found into the model's figures and card.
+  private mutating func describe() {
+    if trained.choice.isEmpty { trained.choice = Self.choice(trained) }
+    guard let outOfTime else { return }
+    for (name, value) in outOfTime.figures { trained.metrics["out_of_time." + name] = value }
+    trained.card += "\n" + outOfTime.summary
+  }
+
+  /// Where the trainer does not say why: the chosen candidate's figure beside the best of the others'.
+  private static func choice(_ model: TrainedModel) -> String {
+    let (figure, isHigherBetter): (String, Bool) =
+      switch model.kind {
+      case .overdue: ("log_loss", false)
+      case .demand: ("rmse_log1p", false)
+      case .utilization: ("rmse", false)
+      case .repayment: ("wape", false)
+      }
+    let chosen = model.candidates.filter(\.chosen).compactMap { candidate in
+      candidate.metrics[figure].map { (candidate.name, $0) }
+    }
+    let others = model.candidates.filter { !$0.chosen }.compactMap { candidate in
+      candidate.metrics[figure].map { (candidate.name, $0) }
+    }
+    func best(_ named: [(String, Double)]) -> (String, Double)? {
+      named.min { isHigherBetter ? $0.1 > $1.1 : $0.1 < $1.1 }
+    }
+    guard let winner = best(chosen) else { return "" }
+    func text(_ value: Double) -> String { FigureFormat.plain.text(value) }
+    guard let next = best(others) else { return "\(winner.0): \(figure) \(text(winner.1)); no other was tried." }
+    return
+      "\(winner.0) has a \(figure) of \(text(winner.1)), the best of the others, \(next.0), one of \(text(next.1))."
+  }
+
+  func report(
+    _ manifest: Manifest, _ version: String, _ table: ExampleTable, _ thresholds: DecisionThresholds,
+    overdue: [Int: Double]
+  ) -> ModelReport {
+    var report = ModelReport(trained, version: version, table: table, thresholds: thresholds, overdue: overdue)
+    report.target = manifest.target
+    report.outOfTime = outOfTime
+    report.importance = importance
+    report.measured = measured
+    return report
+  }
+}
