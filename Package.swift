@@ -57,11 +57,13 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
+    .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
     .systemLibrary(name: "CProcessor"),
 
     // The product, lowest layer first. Arrows point one way.
     library("Borrowers"),
     library("Features", ["Borrowers"]),
+    library("Disk", ["Borrowers", "Features", "CLMDB"]),
     library("Models", ["Borrowers", "Features", "CCrypto"]),
     library("History", ["Borrowers", "CZlib"]),
     library("Training", ["Borrowers", "Features", "Models", "History", "CXGBoost", "COpenBLAS"]),
@@ -73,7 +75,7 @@ let package = Package(
     library(
       "Commands",
       [
-        "Borrowers", "Features", "Models", "History", "Training", "Scoring", "Pipeline", "Kafka", "Simulation",
+        "Borrowers", "Features", "Disk", "Models", "History", "Training", "Scoring", "Pipeline", "Kafka", "Simulation",
         "StatusPage", "CYAML",
       ]),
     .executableTarget(name: "lendpulse", dependencies: ["Commands", "CProcessor"], swiftSettings: baseSettings),
@@ -87,6 +89,7 @@ let package = Package(
 
     tests("Borrowers", ["Borrowers"]),
     tests("Features", ["Borrowers", "Features"]),
+    tests("Disk", ["Borrowers", "Features", "Disk"]),
     tests("Models", ["Borrowers", "Features", "Models"]),
     tests("History", ["Borrowers", "History"]),
     tests("Training", ["Borrowers", "Features", "Models", "History", "Training", "Simulation"]),

@@ -13,7 +13,7 @@ struct BorrowerIndex: ~Copyable {
   private static let loadPerBucket = 5
 
   private var buckets = BlockArena()
-  private var bucketCount = 1
+  private(set) var bucketCount = 1
   /// The largest power of two that is at most `bucketCount`; buckets below `bucketCount - base` have been split.
   private var base = 1
   private(set) var count = 0
@@ -91,17 +91,20 @@ struct BorrowerIndex: ~Copyable {
 
   /// Every borrower's first block, in no stated order.
   func forEachBlock(in arena: borrowing BlockArena, _ body: (UInt32) -> Void) {
-    for number in 0..<bucketCount {
-      var bucket = unsafe buckets.address(UInt32(number + 1))
-      while true {
-        let used = unsafe Int(bucket.load(fromByteOffset: BorrowerIndex.countOffset, as: UInt32.self))
-        for slot in 0..<used {
-          unsafe body(bucket.load(fromByteOffset: BorrowerIndex.blocksOffset + 4 * slot, as: UInt32.self))
-        }
-        let next = unsafe bucket.load(fromByteOffset: BorrowerIndex.nextOffset, as: UInt32.self)
-        if next == 0 { break }
-        unsafe bucket = arena.address(next)
+    for number in 0..<bucketCount { forEachBlock(inBucket: number, in: arena, body) }
+  }
+
+  /// The first blocks of a bucket's borrowers.
+  func forEachBlock(inBucket number: Int, in arena: borrowing BlockArena, _ body: (UInt32) -> Void) {
+    var bucket = unsafe buckets.address(UInt32(number + 1))
+    while true {
+      let used = unsafe Int(bucket.load(fromByteOffset: BorrowerIndex.countOffset, as: UInt32.self))
+      for slot in 0..<used {
+        unsafe body(bucket.load(fromByteOffset: BorrowerIndex.blocksOffset + 4 * slot, as: UInt32.self))
       }
+      let next = unsafe bucket.load(fromByteOffset: BorrowerIndex.nextOffset, as: UInt32.self)
+      if next == 0 { return }
+      unsafe bucket = arena.address(next)
     }
   }
 

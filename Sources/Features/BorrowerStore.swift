@@ -20,16 +20,23 @@ public struct BorrowerStore: ~Copyable {
   private static let chainedPayload = BlockArena.blockSize - 4
   private static let dataMax = 1 << 24 - 1
 
-  private var arena = BlockArena()
-  private var index = BorrowerIndex()
+  var arena = BlockArena()
+  var index = BorrowerIndex()
   private var changed = ChangedMarks()
+  /// Nil where there is no cap.
+  let residency: Residency?
 
-  public init() {}
+  /// Of the word of lengths.
+  private static let movedOutFlag: UInt32 = 1 << 31
+
+  public init(cap: MemoryCap? = nil) { residency = cap.map { Residency($0) } }
 
   /// Borrowers held.
   public var count: Int { index.count }
   /// Bytes of memory in use for arena and index.
-  public var residentBytes: Int { arena.residentBytes + index.residentBytes + changed.residentBytes }
+  public var residentBytes: Int {
+    arena.residentBytes + index.residentBytes + changed.residentBytes + (residency?.residentBytes ?? 0)
+  }
 
   public func find(_ borrowerID: UnsafeBufferPointer<UInt8>) -> BorrowerHandle? {
     let block = unsafe find(borrowerID, tag: BorrowerStore.tag(borrowerID))
@@ -39,6 +46,11 @@ public struct BorrowerStore: ~Copyable {
   /// Appends the borrower's bytes (its id not among them) to `buffer`.
   public func read(_ handle: BorrowerHandle, into buffer: inout ByteBuffer) {
     let (idCount, dataCount) = lengths(handle.block)
+    if isMovedOut(handle.block) {
+      guard let disk = residency?.disk else { preconditionFailure("a borrower is moved out and there is no disk") }
+      disk.read(handle.block, into: &buffer)
+      return
+    }
     unsafe copyOut(handle.block, from: idCount, count: dataCount, to: buffer.reserve(dataCount))
     buffer.advance(dataCount)
   }
@@ -66,19 +78,36 @@ public struct BorrowerStore: ~Copyable {
     unsafe writeContents(block, id: borrowerID, bytes, held: 0)
     index.insert(tag: tag, block: block, in: &arena)
     changed.mark(block, bytes: borrowerID.count + bytes.count, before: 0)
+    noteWritten(block)
     return BorrowerHandle(block: block)
   }
 
   /// Writes the bytes of a borrower already held: no search.
   public mutating func write(_ handle: BorrowerHandle, _ bytes: UnsafeBufferPointer<UInt8>) {
     let (idCount, dataCount) = lengths(handle.block)
+    let held = BorrowerStore.extraBlocks(inMemory(handle.block))
+    noteBack(handle.block)
     unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 256) { id in
       unsafe copyOut(handle.block, from: 0, count: idCount, to: id.baseAddress!)
       unsafe writeContents(
         handle.block, id: UnsafeBufferPointer(start: id.baseAddress, count: idCount), bytes,
-        held: BorrowerStore.extraBlocks(idCount + dataCount))
+        held: held)
     }
     changed.mark(handle.block, bytes: idCount + bytes.count, before: idCount + dataCount)
+    noteWritten(handle.block)
+  }
+
+  @inline(__always) private mutating func noteWritten(_ block: UInt32) {
+    guard let residency else { return }
+    residency.markSeen(block)
+    makeRoom()
+  }
+
+  /// Its bytes on disk are of no use any more.
+  private func noteBack(_ block: UInt32) {
+    guard let residency, isMovedOut(block) else { return }
+    residency.stale.insert(block)
+    residency.movedOutCount -= 1
   }
 
   /// Nothing of the borrower's bytes stays in memory.
@@ -90,7 +119,14 @@ public struct BorrowerStore: ~Copyable {
     }
     changed.clear(handle.block, bytes: idCount + dataCount)
     index.remove(tag: tag, block: handle.block, in: &arena)
-    resize(handle.block, to: 0, from: BorrowerStore.extraBlocks(idCount + dataCount))
+    resize(handle.block, to: 0, from: BorrowerStore.extraBlocks(inMemory(handle.block)))
+    if isMovedOut(handle.block), let residency {
+      // At once: nothing of the borrower stays.
+      _ = residency.disk?.exchange(removing: [handle.block], adding: []) { _ in [] }
+      residency.movedOutCount -= 1
+    } else if let residency, residency.stale.remove(handle.block) != nil {
+      _ = residency.disk?.exchange(removing: [handle.block], adding: []) { _ in [] }
+    }
     arena.free(handle.block)
   }
 
@@ -140,6 +176,14 @@ public struct BorrowerStore: ~Copyable {
     changed.clear(handle.block, bytes: idCount + dataCount)
   }
 
+  /// Marks a borrower as one that does not stand in the state topic as it is now.
+  public mutating func markChanged(_ handle: BorrowerHandle) {
+    let (idCount, dataCount) = lengths(handle.block)
+    changed.mark(handle.block, bytes: idCount + dataCount, before: idCount + dataCount)
+  }
+
+  public func isChanged(_ handle: BorrowerHandle) -> Bool { changed.contains(handle.block) }
+
   // MARK: Layout
 
   private static func tag(_ id: UnsafeBufferPointer<UInt8>) -> UInt32 {
@@ -154,14 +198,45 @@ public struct BorrowerStore: ~Copyable {
 
   @inline(__always) private func lengths(_ block: UInt32) -> (id: Int, data: Int) {
     let word = unsafe arena.address(block).load(fromByteOffset: 4, as: UInt32.self)
-    return (Int(word >> 24), Int(word & 0xFF_FFFF))
+    return (Int(word >> 24 & 0x7F), Int(word & 0xFF_FFFF))
+  }
+
+  @inline(__always) private func isMovedOut(_ block: UInt32) -> Bool {
+    unsafe arena.address(block).load(fromByteOffset: 4, as: UInt32.self) & BorrowerStore.movedOutFlag != 0
+  }
+
+  /// How much of id and bytes the blocks hold: of a borrower moved out the id alone.
+  @inline(__always) private func inMemory(_ block: UInt32) -> Int {
+    let (idCount, dataCount) = lengths(block)
+    return isMovedOut(block) ? idCount : idCount + dataCount
+  }
+
+  /// Blocks that moving it out would free; 0 where it is moved out.
+  func freedByMovingOut(_ block: UInt32) -> Int {
+    let (idCount, dataCount) = lengths(block)
+    guard !isMovedOut(block) else { return 0 }
+    return BorrowerStore.extraBlocks(idCount + dataCount) - BorrowerStore.extraBlocks(idCount)
+  }
+
+  /// The bytes are with the disk: only the id stays.
+  mutating func dropBytes(_ block: UInt32) {
+    let (idCount, dataCount) = lengths(block)
+    unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 256) { id in
+      unsafe copyOut(block, from: 0, count: idCount, to: id.baseAddress!)
+      let none = unsafe UnsafeBufferPointer<UInt8>(start: nil, count: 0)
+      unsafe writeContents(
+        block, id: UnsafeBufferPointer(start: id.baseAddress, count: idCount), none,
+        held: BorrowerStore.extraBlocks(idCount + dataCount))
+    }
+    unsafe arena.address(block).storeBytes(
+      of: UInt32(idCount) << 24 | UInt32(dataCount) | BorrowerStore.movedOutFlag, toByteOffset: 4, as: UInt32.self)
   }
 
   private func find(_ id: UnsafeBufferPointer<UInt8>, tag: UInt32) -> UInt32 {
     index.find(tag, in: arena) { block in
-      let (idCount, dataCount) = lengths(block)
+      let (idCount, _) = lengths(block)
       guard idCount == id.count else { return false }
-      let listed = min(BorrowerStore.extraBlocks(idCount + dataCount), BorrowerStore.listedMax)
+      let listed = min(BorrowerStore.extraBlocks(inMemory(block)), BorrowerStore.listedMax)
       let start = BorrowerStore.headerSize + 4 * listed
       let head = unsafe arena.address(block)
       let inFirst = min(idCount, BlockArena.blockSize - start)
@@ -199,9 +274,8 @@ public struct BorrowerStore: ~Copyable {
   }
 
   private func copyOut(_ block: UInt32, from start: Int, count: Int, to target: UnsafeMutablePointer<UInt8>) {
-    let (idCount, dataCount) = lengths(block)
     let end = start + count
-    unsafe forEachStretch(block, total: idCount + dataCount) { memory, offset, size in
+    unsafe forEachStretch(block, total: inMemory(block)) { memory, offset, size in
       let low = max(offset, start)
       let high = min(offset + size, end)
       if low < high { unsafe memcpy(target + (low - start), memory + (low - offset), high - low) }

@@ -33,6 +33,11 @@ struct ChangedMarks: ~Copyable {
     bytes -= held
   }
 
+  func contains(_ block: UInt32) -> Bool {
+    let (segment, word, bit) = ChangedMarks.place(block)
+    return segment < words.count && words[segment][word] & bit != 0
+  }
+
   /// From here on `next` goes through the arena once, as far as it reaches now, and then returns nil.
   mutating func startRound() {
     cursor = 0

@@ -1,4 +1,5 @@
 import Borrowers
+import Features
 
 /// `alerts` of the configuration.
 public struct AlertSettings: Equatable, Sendable {
@@ -59,6 +60,8 @@ public struct EngineConfiguration: Sendable {
   public var dedupeWindowMilliseconds: Int64 = 7 * EventTime.millisecondsPerDay
   /// The file's: in force until a control record changes them.
   public var settings = DecisionSettings()
+  /// Nil: all borrowers stay in memory.
+  public var memoryCap: MemoryCap?
 
   public init() {}
 }

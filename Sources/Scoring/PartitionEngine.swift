@@ -43,7 +43,7 @@ public struct PartitionEngine: ~Copyable {
   var models: ModelSet
 
   // State: the borrowers' bytes and the partition's values.
-  var store = BorrowerStore()
+  var store: BorrowerStore
   public internal(set) var watermark = EventTime.distantPast
   /// In force; nil before the first `take(.settings)`: then those of the configuration are.
   public internal(set) var settings: DecisionSettings?
@@ -89,6 +89,7 @@ public struct PartitionEngine: ~Copyable {
     self.partition = partition
     self.configuration = configuration
     self.models = models
+    store = BorrowerStore(cap: configuration.memoryCap)
     alertPolicy = AlertPolicy(configuration.settings.alerts)
     leadPolicy = LeadPolicy(configuration.settings.leads)
     rules = RuleSet(configuration.settings.alerts)
@@ -100,7 +101,9 @@ public struct PartitionEngine: ~Copyable {
 
   public var borrowers: Int { store.count }
   /// Bytes of memory that hold borrowers.
-  public var stateBytes: Int { store.residentBytes }
+  public var stateBytes: Int { store.residentBytes + timers.residentBytes }
+  /// Borrowers whose bytes moved out of memory.
+  public var movedOutBorrowers: Int { store.movedOutCount }
 
   /// From the borrower's next event or timer.
   public mutating func use(_ models: ModelSet) {

@@ -18,6 +18,7 @@ struct TimerQueue {
   private static let removedMax = 1 << 16
 
   var count: Int { heap.count }
+  var residentBytes: Int { heap.capacity * MemoryLayout<Entry>.stride }
 
   /// The earliest entry's time; `.distantFuture` when there is none.
   @inline(__always) var first: EventTime { heap.isEmpty ? .distantFuture : heap[0].at }
@@ -65,6 +66,16 @@ struct TimerQueue {
       index -= 1
       siftDown(index)
     }
+  }
+
+  /// Of each borrower that has one, its earliest entry.
+  func earliest() -> [BorrowerHandle: EventTime] {
+    var earliest: [BorrowerHandle: EventTime] = [:]
+    earliest.reserveCapacity(heap.count)
+    for entry in heap where removed.isEmpty || !removed.contains(entry.handle) {
+      earliest[entry.handle] = min(entry.at, earliest[entry.handle] ?? entry.at)
+    }
+    return earliest
   }
 
   private mutating func sweep() {

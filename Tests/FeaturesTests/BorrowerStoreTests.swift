@@ -30,10 +30,13 @@ import Testing
     return unsafe (readID(store, handle), Array(buffer.bytes))
   }
 
-  @Test(arguments: [1, 2, 3] as [UInt64])
-  func `a store under random calls holds what a dictionary holds`(seed: UInt64) {
+  @Test(arguments: [1, 2, 3, 4, 5, 6] as [UInt64])
+  func `a store under random calls, with a cap or without, holds what a dictionary holds`(seed: UInt64) {
     var generator = SplitMix(seed: seed)
-    var store = BorrowerStore()
+    // Half of them move borrowers out again and again.
+    let disk = MemoryDisk()
+    let cap = MemoryCap(budget: MemoryBudget(maxBytes: 100_000)) { disk }
+    var store = BorrowerStore(cap: seed > 3 ? cap : nil)
     var oracle = Oracle()
     var handles: [String: BorrowerHandle] = [:]
     for step in 0..<20_000 {
@@ -79,6 +82,9 @@ import Testing
     #expect(sorted == oracle.bytes.keys.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) })
     while let taken = store.takeChanged() { oracle.changed.remove(BorrowerStoreTests.readID(store, taken)) }
     #expect(oracle.changed.isEmpty && store.changedBytes == 0)
+    #expect((store.movedOutCount > 100) == (seed > 3) && disk.exchanges > (seed > 3 ? 100 : -1))
+    for handle in store.handles() { store.remove(handle) }
+    #expect(disk.held.isEmpty, "a removed borrower stays on disk")
   }
 
   @Test func `blocks of removed borrowers are used again`() {

@@ -1,4 +1,5 @@
 import Borrowers
+import Features
 import Models
 import Scoring
 
@@ -27,6 +28,7 @@ struct LogDriver: ~Copyable {
   private(set) var crashes = 0
   private(set) var checkpoints = 0
 
+  private let cap: MemoryCap?
   private var engine: PartitionEngine
   private var outputs = OutputBatch()
   private var inputOffset = 0
@@ -36,14 +38,17 @@ struct LogDriver: ~Copyable {
   /// Of the checkpoint under way.
   private var firstSlice: (input: Int, journal: Int)?
 
-  init(_ history: RandomHistory, seed: UInt64) {
+  init(_ history: RandomHistory, seed: UInt64, cap: MemoryCap? = nil) {
     self.history = history
+    self.cap = cap
     random = Random(seed: seed)
-    engine = Self.makeEngine()
+    engine = Self.makeEngine(cap)
   }
 
-  private static func makeEngine() -> PartitionEngine {
-    PartitionEngine(partition: 0, configuration: EngineConfiguration(), models: TinyModels.all)
+  private static func makeEngine(_ cap: MemoryCap?) -> PartitionEngine {
+    var configuration = EngineConfiguration()
+    configuration.memoryCap = cap
+    return PartitionEngine(partition: 0, configuration: configuration, models: TinyModels.all)
   }
 
   var stateHash: String { engine.stateHash() }
@@ -164,13 +169,13 @@ struct LogDriver: ~Copyable {
     crashes += 1
     outputs.removeAll()
     firstSlice = nil
-    engine = Self.makeEngine()
+    engine = Self.makeEngine(cap)
     for (key, value) in committed.state { restore(key, value) }
     var start = (input: 0, journal: 0)
     if let checkpoint = engine.finishRestore() {
       start = (Int(checkpoint.inputOffset), Int(checkpoint.journalOffset))
     } else {
-      engine = Self.makeEngine()
+      engine = Self.makeEngine(cap)
     }
     reapply(from: start)
   }

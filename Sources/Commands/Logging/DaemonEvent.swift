@@ -8,6 +8,8 @@ enum DaemonEvent: Sendable {
   case modelsServing(models: [(kind: String, version: String)], digest: String)
   /// Outputs that are off because their model is not there.
   case outputOff(output: String, reason: String)
+  /// Borrowers stay in memory beyond `memory.max_mib`.
+  case memoryCapUnmet(reason: String)
   case httpListening(port: Int)
   case ready(partitions: Int, borrowers: Int, milliseconds: Int)
   case stopping(signal: String)
@@ -30,6 +32,7 @@ extension DaemonEvent: LoggedEvent {
     case .starting: "starting"
     case .modelsServing: "models_serving"
     case .outputOff: "output_off"
+    case .memoryCapUnmet: "memory_cap_unmet"
     case .httpListening: "http_listening"
     case .ready: "ready"
     case .stopping: "stopping"
@@ -40,7 +43,7 @@ extension DaemonEvent: LoggedEvent {
 
   var level: LogLevel {
     switch self {
-    case .outputOff: .warning
+    case .outputOff, .memoryCapUnmet: .warning
     default: .info
     }
   }
@@ -52,6 +55,7 @@ extension DaemonEvent: LoggedEvent {
     case .modelsServing(let models, let digest):
       [("models", models.map { "\($0.kind)/\($0.version)" }.joined(separator: ",")), ("digest", digest)]
     case .outputOff(let output, let reason): [("output", output), ("reason", reason)]
+    case .memoryCapUnmet(let reason): [("reason", reason)]
     case .httpListening(let port): [("port", "\(port)")]
     case .ready(let partitions, let borrowers, let milliseconds):
       [("partitions", "\(partitions)"), ("borrowers", "\(borrowers)"), ("milliseconds", "\(milliseconds)")]

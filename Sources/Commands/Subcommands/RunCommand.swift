@@ -1,3 +1,5 @@
+import Disk
+import Features
 import Foundation
 import Glibc
 import Kafka
@@ -42,6 +44,7 @@ private struct DaemonRun {
   private let kafka: KafkaSettings
   private let models: ModelSet
   private let listen: String
+  private let memoryCap: MemoryCap?
 
   init(_ arguments: ParsedArguments) throws(CommandFailure) {
     startedAt = clock.monotonic
@@ -55,6 +58,22 @@ private struct DaemonRun {
     kafka.createsTopics = arguments.has("--create-topics")
     self.kafka = kafka
     listen = configuration.http.listen
+    memoryCap = Self.memoryCap(configuration, log)
+  }
+
+  /// Each partition gets a file of its own when its first borrower moves out.
+  private static func memoryCap(_ configuration: Configuration, _ log: Log) -> MemoryCap? {
+    let mebibytes = configuration.memory.maxMebibytes
+    guard mebibytes > 0 else { return nil }
+    let directory = configuration.stateDirectory
+    return MemoryCap(budget: MemoryBudget(maxBytes: mebibytes << 20)) {
+      do {
+        return try LMDBDisk(directory: directory)
+      } catch {
+        log.record(.memoryCapUnmet(reason: "\(error)"))
+        return nil
+      }
+    }
   }
 
   private static func takeSlot(_ directory: String) throws(CommandFailure) -> InstanceSlot {
@@ -74,6 +93,8 @@ private struct DaemonRun {
     for missing in serving.missing {
       log.record(.outputOff(output: missing.outputs, reason: "no \(missing.kind) model is there"))
     }
+    var settings = settings
+    settings.engine.memoryCap = memoryCap
     let broker = KafkaBroker(settings: kafka, pipeline: settings, log: log)
     let daemon = Daemon(settings: settings, broker: broker, models: models, log: log)
     let server = try serveStatus(of: daemon, at: listen, models: models, topic: settings.topics.borrowerEvents)
