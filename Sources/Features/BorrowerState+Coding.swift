@@ -5,7 +5,7 @@ import Borrowers
 // first seen; channels with older events (16 bits), the count and sum of each; nights, weekends; days missed last; tiles of days, hours
 // and months; profile; statements; platforms; open amounts; ids seen.
 extension BorrowerState {
-  static let version: UInt8 = 1
+  public static let version: UInt8 = 1
 
   /// The most bytes that `encode` may write for the state as it is.
   private var encodedMax: Int {

@@ -5,14 +5,14 @@ import Features
 // includes all input before `inputOffset` and all journal before `journalOffset`.
 extension PartitionEngine {
   /// Of a borrower's record: version (1), input and journal offset (8 each, little-endian), then its bytes.
-  private static let recordVersion: UInt8 = 1
+  static let recordVersion: UInt8 = 1
   private static let recordHeader = 17
   private static let at = UInt8(ascii: "@")
 
   /// Bytes of borrowers changed since they were last written, and of tombstones to write.
   public var changedBytes: Int { store.changedBytes + tombstones.count }
 
-  private var values: PartitionValues {
+  var values: PartitionValues {
     PartitionValues(
       watermark: watermark, settings: settings, modelsVersion: modelsVersion, modelsDigest: modelsDigest)
   }
