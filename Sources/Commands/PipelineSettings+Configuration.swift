@@ -15,6 +15,7 @@ extension PipelineSettings {
     checkpointChangedBytes = configuration.checkpoint.changedMebibytes << 20
     idleAfterMilliseconds = Int64((configuration.windows.idleAfterSeconds * 1_000).rounded())
     modelsDirectory = configuration.models ?? ""
+    stateDirectory = configuration.stateDirectory
     engine = configuration.engineConfiguration
   }
 }

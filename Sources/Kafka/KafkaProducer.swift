@@ -273,16 +273,3 @@ private func deliveryCallback(
     context.journalOffsets[partition] = unsafe max(context.journalOffsets[partition] ?? -1, message.pointee.offset)
   }
 }
-
-extension OutputTopic {
-  /// The `schema` header of its values; nil where they have none.
-  var schema: StaticString? {
-    switch self {
-    case .scores: "lendpulse.score.v1"
-    case .alerts: "lendpulse.alert.v1"
-    case .leads: "lendpulse.lead.v1"
-    case .repaymentForecasts: "lendpulse.repayment-forecast.v1"
-    case .deadLetters, .state, .journal, .platformDaily: nil
-    }
-  }
-}

@@ -10,7 +10,7 @@ import Pipeline
   /// and miss what a transaction has committed whose marker is still on its way.
   private let offsets: OpaquePointer
   private let context: ClientContext
-  private let pipeline: PipelineSettings
+  let pipeline: PipelineSettings
   private var messages = unsafe [UnsafeMutablePointer<rd_kafka_message_t>?](repeating: nil, count: 1_024)
   private var isClosed = false
 
@@ -72,8 +72,28 @@ import Pipeline
     return unsafe CommittedOffset(offset: element.offset, metadata: metadata ?? "")
   }
 
+  /// Nil where the topic is not there.
+  func partitionCount(of topic: String) throws(BrokerError) -> Int? {
+    guard let handle = unsafe rd_kafka_topic_new(offsets, topic, nil) else {
+      throw KafkaFailure.make(rd_kafka_last_error(), doing: "topic \(topic)")
+    }
+    defer { unsafe rd_kafka_topic_destroy(handle) }
+    var answer: UnsafePointer<rd_kafka_metadata>?
+    let failure = unsafe rd_kafka_metadata(offsets, 0, handle, &answer, Self.answerMilliseconds)
+    guard failure == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata = unsafe answer else {
+      throw KafkaFailure.make(failure, doing: "read the partitions of \(topic)")
+    }
+    defer { unsafe rd_kafka_metadata_destroy(metadata) }
+    guard unsafe metadata.pointee.topic_cnt == 1, unsafe metadata.pointee.topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR
+    else { return nil }
+    return unsafe Int(metadata.pointee.topics[0].partition_cnt)
+  }
+
   func bounds(_ log: SourceLog, _ partition: Int32) throws(BrokerError) -> Range<Int64> {
-    let topic = pipeline.name(of: log)
+    try bounds(ofTopic: pipeline.name(of: log), partition)
+  }
+
+  func bounds(ofTopic topic: String, _ partition: Int32) throws(BrokerError) -> Range<Int64> {
     var (low, high): (Int64, Int64) = (-1, -1)
     let failure = unsafe rd_kafka_query_watermark_offsets(
       offsets, topic, partition, &low, &high, Self.answerMilliseconds)
@@ -87,8 +107,16 @@ import Pipeline
     _ log: SourceLog, _ partition: Int32, _ range: Range<Int64>, while isWanted: () -> Bool,
     _ body: (LogRecord) throws -> Void
   ) throws {
+    try unsafe readMessages(pipeline.name(of: log), partition, range, while: isWanted) { message in
+      try unsafe body(LogRecord(message))
+    }
+  }
+
+  func readMessages(
+    _ topic: String, _ partition: Int32, _ range: Range<Int64>, while isWanted: () -> Bool,
+    _ body: (UnsafeMutablePointer<rd_kafka_message_t>) throws -> Void
+  ) throws {
     guard !range.isEmpty else { return }
-    let topic = pipeline.name(of: log)
     let list = PartitionList(topic: topic, partitions: [partition], offset: range.lowerBound)
     let failure = unsafe rd_kafka_assign(client, list.list)
     guard failure == RD_KAFKA_RESP_ERR_NO_ERROR else {
@@ -105,7 +133,7 @@ import Pipeline
         case RD_KAFKA_RESP_ERR_NO_ERROR:
           // A record at or past the end: everything before it was seen, gaps included.
           next = unsafe message.pointee.offset + 1
-          if unsafe message.pointee.offset < range.upperBound { try unsafe body(LogRecord(message)) }
+          if unsafe message.pointee.offset < range.upperBound { try unsafe body(message) }
         case RD_KAFKA_RESP_ERR__PARTITION_EOF:
           // Where the next fetch begins: behind the markers and aborted records, which are not shown. Before the end,
           // an open transaction is waited for.

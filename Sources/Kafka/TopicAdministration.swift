@@ -142,12 +142,12 @@ import Pipeline
 
   // MARK: Asking the broker
 
-  private func largestRecord(of topic: String) throws(BrokerError) -> Int {
+  func largestRecord(of topic: String) throws(BrokerError) -> Int {
     try configuration(of: topic)["max.message.bytes"].flatMap { Int($0) } ?? Self.inputBytesMaxDefault
   }
 
   /// The partitions of every topic that is there. Waits for a broker until the start's timeout.
-  private func partitionCounts() throws(BrokerError) -> [String: Int] {
+  func partitionCounts() throws(BrokerError) -> [String: Int] {
     let clock = SystemClock()
     let deadline = clock.monotonic + Int64(settings.startTimeoutMilliseconds) * 1_000_000
     while true {

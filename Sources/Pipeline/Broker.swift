@@ -137,6 +137,13 @@ public protocol Broker: Sendable {
   func makeReader(worker: Int) throws(BrokerError) -> any LogReader
   /// The largest record that the dead-letter topic takes, in bytes.
   var deadLetterBytesMax: Int { get }
+  /// How long the state topic keeps a tombstone after compaction, in milliseconds.
+  var stateDeleteRetentionMilliseconds: Int64 { get }
+}
+
+extension Broker {
+  /// Kafka's own default.
+  public var stateDeleteRetentionMilliseconds: Int64 { 86_400_000 }
 }
 
 /// The clocks, so that a test can turn them.

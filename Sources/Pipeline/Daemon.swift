@@ -39,6 +39,7 @@ public final class Daemon: Sendable {
     let partitions = try broker.prepare()
     let context = WorkerContext(
       settings: settings, broker: broker, models: models, log: log, clock: clock, partitionCount: partitions)
+    context.snapshots?.sweep(wall: clock.wall)
     for index in boards.indices {
       startThread { [self] in
         let error = runWorker(index, context)

@@ -29,6 +29,7 @@ public enum PipelineEvent: Sendable {
   case producerReplaced(worker: Int, reason: String)
   case producerDelayed(worker: Int, reason: String)
   case checkpointWritten(worker: Int, partition: Int32, records: Int, bytes: Int, milliseconds: Int64)
+  case snapshotWritten(worker: Int, partition: Int32, borrowers: Int, milliseconds: Int64)
   case settingsTaken(worker: Int, partition: Int32, controlID: String)
   case modelsTaken(worker: Int, partition: Int32, version: String)
   case deadLetter(worker: Int, partition: Int32, offset: Int64, code: String)
@@ -38,6 +39,8 @@ public enum PipelineEvent: Sendable {
 
 /// What a restore read, for the log and `lendpulse_restore_seconds`.
 public struct RestoreSummary: Equatable, Sendable {
+  /// Whether a local snapshot stood in for the state topic.
+  public var isFromSnapshot = false
   public var stateRecords = 0
   public var journalRecords = 0
   public var inputRecords = 0
@@ -75,6 +78,7 @@ extension PipelineEvent {
     case .producerReplaced: "producer_replaced"
     case .producerDelayed: "producer_delayed"
     case .checkpointWritten: "checkpoint_written"
+    case .snapshotWritten: "snapshot_written"
     case .settingsTaken: "settings_taken"
     case .modelsTaken: "models_taken"
     case .deadLetter: "dead_letter"
@@ -107,7 +111,7 @@ extension PipelineEvent {
     case .restored(let worker, let partition, let summary):
       [
         ("worker", "\(worker)"), ("partition", "\(partition)"), ("borrowers", "\(summary.borrowers)"),
-        ("state_records", "\(summary.stateRecords)"), ("journal_records", "\(summary.journalRecords)"),
+        ("from_snapshot", summary.isFromSnapshot ? "true" : "false"), ("state_records", "\(summary.stateRecords)"), ("journal_records", "\(summary.journalRecords)"),
         ("input_records", "\(summary.inputRecords)"), ("milliseconds", "\(summary.milliseconds)"),
       ]
     case .restoreDelayed(let worker, let partition, let reason),
@@ -119,6 +123,11 @@ extension PipelineEvent {
     case .checkpointWritten(let worker, let partition, let records, let bytes, let milliseconds):
       [
         ("worker", "\(worker)"), ("partition", "\(partition)"), ("records", "\(records)"), ("bytes", "\(bytes)"),
+        ("milliseconds", "\(milliseconds)"),
+      ]
+    case .snapshotWritten(let worker, let partition, let borrowers, let milliseconds):
+      [
+        ("worker", "\(worker)"), ("partition", "\(partition)"), ("borrowers", "\(borrowers)"),
         ("milliseconds", "\(milliseconds)"),
       ]
     case .settingsTaken(let worker, let partition, let controlID):

@@ -184,6 +184,11 @@ final class PartitionRunner: @unchecked Sendable {
     return PartitionOffset(partition: partition, position: position, journalEntries: journalFilling)
   }
 
+  /// Whether its state is that of the committed position, with no step pending.
+  var isAsCommitted: Bool {
+    !hasMoved && isBetweenRecords && journalFilling == 0 && journalUnderWay == 0 && engine.canTakeSnapshot
+  }
+
   func noteCommitted(_ offset: PartitionOffset) {
     journalUnderWay = 0
     journalOffset = max(journalOffset, offset.position.journalOffset)
@@ -215,56 +220,67 @@ final class PartitionRunner: @unchecked Sendable {
     return checkpoint.finish(at: now)
   }
 
-  // MARK: Recovery
+  // MARK: Applying the log again
 
-  /// Applies a record again, outputs muted. A record that cannot be read was a dead letter then.
-  func reapply(_ record: LogRecord, _ decoding: inout RecordDecoding, _ muted: inout OutputBatch) {
-    if decoding.decode(record) == nil {
+  // Recovery mutes the outputs; a replay takes them.
+
+  /// Applies a record again. One that cannot be read was a dead letter then.
+  func reapply(_ record: LogRecord, _ decoding: inout RecordDecoding, _ outputs: inout OutputBatch) {
+    finishRetakenSteps(&outputs)
+    if let failure = decoding.decode(record) {
+      if !outputs.isMuted { decoding.appendDeadLetter(record, failure, &outputs) }
+    } else {
       let source = RecordSource(offset: record.offset, timestamp: record.timestamp)
       engine.moveWatermark(occurredAt: decoding.event.occurredAt, recordTimestamp: record.timestamp)
-      while engine.step(source, &muted) {}
-      _ = unsafe engine.apply(decoding.event, source, traceparent: record.traceparentOrEmpty, &muted)
+      while engine.step(source, &outputs) {}
+      _ = unsafe engine.apply(decoding.event, source, traceparent: record.traceparentOrEmpty, &outputs)
       noteEvent(decoding.event.occurredAt, timestamp: record.timestamp)
     }
-    muted.removeAll()
+    if outputs.isMuted { outputs.removeAll() }
     inputOffset = record.offset + 1
   }
 
   /// Takes an entry again; the steps of the one before it are done first.
   func retake(
-    _ entry: JournalEntry, precedes: Int64, journalOffset: Int64, models: ModelSet?, _ muted: inout OutputBatch
+    _ entry: JournalEntry, precedes: Int64, journalOffset: Int64, models: ModelSet?, _ outputs: inout OutputBatch
   ) {
-    finishMuted(&muted)
+    finishRetakenSteps(&outputs)
     engine.take(entry, journalOffset: journalOffset)
     retakenPrecedes = precedes
+    hasSteps = true
     if let models { engine.use(models) }
   }
 
-  private func finishMuted(_ muted: inout OutputBatch) {
-    while engine.step(boundarySource, &muted) {}
-    muted.removeAll()
+  /// Does what steps are left of the entry taken again last. Without one, a timer that was passed when it was announced
+  /// waits for the next record, as it did.
+  func finishRetakenSteps(_ outputs: inout OutputBatch) {
+    guard hasSteps else { return }
+    while engine.step(boundarySource, &outputs) {}
+    hasSteps = false
+    if outputs.isMuted { outputs.removeAll() }
   }
 
   /// Ends re-application at the committed position: a watermark ahead of ours was moved by the record that comes next,
   /// after all steps before it were done; then the steps that were done are done again. With our watermark they are those
   /// of the journal entry there, if one is (it leaves none for the record); else those of the record that comes next.
-  func settle(at position: Position, latenessMilliseconds: Int64, _ muted: inout OutputBatch) {
-    inputOffset = position.inputOffset
+  func settle(at position: Position, latenessMilliseconds: Int64, _ outputs: inout OutputBatch) {
     journalOffset = position.journalOffset
-    if position.watermark > engine.watermark {
-      finishMuted(&muted)
+    let isMoved = position.watermark > engine.watermark
+    if isMoved {
+      finishRetakenSteps(&outputs)
       engine.moveWatermark(
         occurredAt: position.watermark + latenessMilliseconds, recordTimestamp: position.watermark)
-      // Until that record is applied no journal entry may be taken: it would precede the steps that were done.
-      isMidRecord = true
-    } else {
-      hasSteps = retakenPrecedes == position.inputOffset
-      isMidRecord = !hasSteps && position.steps > 0
     }
+    inputOffset = position.inputOffset
+    hasSteps = !isMoved && retakenPrecedes == position.inputOffset
+    let source = RecordSource(offset: hasSteps ? inputOffset - 1 : inputOffset, timestamp: engine.watermark)
     steps = 0
-    while steps < position.steps, engine.step(boundarySource, &muted) { steps += 1 }
+    while steps < position.steps, engine.step(source, &outputs) { steps += 1 }
+    // Until that record is applied no journal entry may be taken: it would precede the steps that were done. (Steps that
+    // the restored state includes were those of an entry: no state is written between two steps of a record.)
+    isMidRecord = isMoved || (!hasSteps && steps > 0)
     steps = position.steps
-    muted.removeAll()
+    if outputs.isMuted { outputs.removeAll() }
   }
 }
 

@@ -47,6 +47,8 @@ public struct PipelineSettings: Sendable {
   public var statusIntervalMilliseconds: Int64 = 250
   /// Where the models that a journal names are looked for.
   public var modelsDirectory = ""
+  /// Where a clean stop leaves snapshots for the next start; nil: nowhere.
+  public var stateDirectory: String?
   public var limits = TransactionLimits()
   public var engine = EngineConfiguration()
 

@@ -37,16 +37,19 @@ final class Restorer: @unchecked Sendable {
   private var earlier: ModelSet?
   private let settings: PipelineSettings
   private let models: ModelSet
+  private let snapshots: SnapshotStore?
   private let clock: any Clock
   private let make: @Sendable () throws(BrokerError) -> any LogReader
 
   init(
-    settings: PipelineSettings, models: ModelSet, decoding: consuming RecordDecoding, clock: any Clock,
+    settings: PipelineSettings, models: ModelSet, decoding: consuming RecordDecoding,
+    snapshots: SnapshotStore?, clock: any Clock,
     make: @escaping @Sendable () throws(BrokerError) -> any LogReader
   ) {
     self.settings = settings
     self.models = models
     self.decoding = decoding
+    self.snapshots = snapshots
     self.clock = clock
     self.make = make
   }
@@ -81,9 +84,13 @@ final class Restorer: @unchecked Sendable {
     let input = try reader.bounds(.input, partition)
     let journal = try reader.bounds(.journal, partition)
 
-    var engine = PartitionEngine(partition: partition, configuration: settings.engine, models: models)
-    summary.stateRecords = try readState(request, reader, &engine)
-    let checkpoint = engine.finishRestore()
+    var engine = makeEngine(partition)
+    var checkpoint = takeSnapshot(partition, committed, journal, &engine)
+    summary.isFromSnapshot = checkpoint != nil
+    if checkpoint == nil {
+      summary.stateRecords = try readState(request, reader, &engine)
+      checkpoint = engine.finishRestore()
+    }
     let schedule = CheckpointSchedule(
       intervalMilliseconds: settings.checkpointIntervalMilliseconds, changedBytesMax: settings.checkpointChangedBytes,
       now: clock.monotonic, phase: Double(partition % 16) / 16)
@@ -93,7 +100,7 @@ final class Restorer: @unchecked Sendable {
       partition: partition, committed: committed, checkpoint: checkpoint, input: input, journal: journal)
     if checkpoint == nil {
       // What an unfinished first checkpoint left behind says nothing without the partition's record.
-      engine = PartitionEngine(partition: partition, configuration: settings.engine, models: models)
+      engine = makeEngine(partition)
     }
     if let digest = engine.modelsDigest, let version = engine.modelsVersion {
       engine.use(try modelSet(version: version, digest: digest))
@@ -105,6 +112,32 @@ final class Restorer: @unchecked Sendable {
     summary.borrowers = runner.engine.borrowers
     summary.milliseconds = (clock.monotonic - started) / 1_000_000
     return (runner, summary)
+  }
+
+  private func makeEngine(_ partition: Int32) -> PartitionEngine {
+    PartitionEngine(partition: partition, configuration: settings.engine, models: models)
+  }
+
+  /// What a clean stop on this machine left, where it does not stand behind the committed position: the log from there on
+  /// brings it up to that, as with a checkpoint. Where it stands.
+  private func takeSnapshot(
+    _ partition: Int32, _ committed: CommittedOffset?, _ journal: Range<Int64>, _ engine: inout PartitionEngine
+  ) -> (inputOffset: Int64, journalOffset: Int64)? {
+    guard let snapshots, let committed,
+      let position = Position(inputOffset: committed.offset, metadata: committed.metadata),
+      let stands = snapshots.take(partition, wall: clock.wall, into: &engine)
+    else {
+      if snapshots != nil { engine = makeEngine(partition) }
+      return nil
+    }
+    // Up to the same offsets it is only the same state where it stood there: a step done since would be missing.
+    let isSame = stands == position
+    let isBefore = stands.inputOffset < position.inputOffset && stands.journalOffset <= position.journalOffset
+    guard isSame || isBefore, position.journalOffset <= journal.upperBound else {
+      engine = makeEngine(partition)
+      return nil
+    }
+    return (stands.inputOffset, stands.journalOffset)
   }
 
   private func readState(_ request: RestoreRequest, _ reader: any LogReader, _ engine: inout PartitionEngine)
@@ -134,7 +167,8 @@ final class Restorer: @unchecked Sendable {
   ) throws(BrokerError) {
     guard let position = plan.position else { return }
     do {
-      var entries = try readJournal(request, reader, plan.journalStart..<position.journalOffset)
+      var entries = try JournalRecord.readAll(
+        reader, settings, request.partition, plan.journalStart..<position.journalOffset, while: { request.isWanted })
       summary.journalRecords = entries.count
       // Without a checkpoint all is applied again from where the partition began: its first entry says where that was.
       let inputStart =
@@ -191,22 +225,6 @@ final class Restorer: @unchecked Sendable {
       throw BrokerError(
         .unfitTopic, "\(error.description); a partition is restored with the models that its journal names")
     }
-  }
-
-  private func readJournal(_ request: RestoreRequest, _ reader: any LogReader, _ range: Range<Int64>) throws
-    -> [(offset: Int64, record: JournalRecord)]
-  {
-    var entries: [(offset: Int64, record: JournalRecord)] = []
-    try reader.read(.journal, request.partition, range, while: { request.isWanted }) { record in
-      guard let value = unsafe record.value, let entry = unsafe JournalRecord(value) else {
-        throw BrokerError(
-          .unfitTopic,
-          "\(settings.journalTopic)[\(request.partition)]@\(record.offset): not a journal entry this version can read;"
-            + " run the version that wrote it, or a newer one")
-      }
-      entries.append((record.offset, entry))
-    }
-    return entries
   }
 
   /// A partition without position and state begins at its earliest record, unless its journal says that it began before.

@@ -248,5 +248,20 @@ extension Worker {
     committer.close()
     restorer.close()
     consumer.close()
+    // After the group was left, so that others begin at once.
+    if error == nil { writeSnapshots() }
+  }
+
+  /// What a restart on this machine begins with: of partitions whose state is what was committed.
+  private func writeSnapshots() {
+    guard let snapshots = context.snapshots, underWay == nil, filling.isEmpty else { return }
+    for runner in liveRunners where runner.isAsCommitted {
+      let started = context.clock.monotonic
+      guard snapshots.write(runner, wall: context.clock.wall) else { continue }
+      context.log.record(
+        .snapshotWritten(
+          worker: index, partition: runner.partition, borrowers: runner.engine.borrowers,
+          milliseconds: (context.clock.monotonic - started) / 1_000_000))
+    }
   }
 }

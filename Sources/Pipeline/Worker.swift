@@ -16,6 +16,15 @@ struct WorkerContext: Sendable {
   /// Committing and restoring happen within the loop's thread: for tests that go step by step.
   var isInline = false
 
+  /// Nil where none are kept.
+  var snapshots: SnapshotStore? {
+    settings.stateDirectory.map {
+      SnapshotStore(
+        directory: $0, applicationID: settings.applicationID,
+        ageMaxMilliseconds: broker.stateDeleteRetentionMilliseconds / 2)
+    }
+  }
+
   func makeDecoding() -> RecordDecoding {
     RecordDecoding(
       inputTopic: settings.topics.borrowerEvents, partitions: partitionCount,
@@ -75,7 +84,8 @@ final class Worker {
     committer = Background(
       isInline: context.isInline, answered: { waker.wake() }, finish: { work.close() }, { work.perform($0) })
     let reading = Restorer(
-      settings: settings, models: context.models, decoding: context.makeDecoding(), clock: context.clock
+      settings: settings, models: context.models, decoding: context.makeDecoding(),
+      snapshots: context.snapshots, clock: context.clock
     ) { [broker = context.broker] () throws(BrokerError) in try broker.makeReader(worker: index) }
     restorer = Background(
       isInline: context.isInline, answered: { waker.wake() }, finish: { reading.close() }, { reading.perform($0) })

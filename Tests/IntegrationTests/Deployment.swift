@@ -71,8 +71,8 @@ final class Deployment: Sendable {
     try #require(result.status == 0, "\(result.output)\(result.errors)")
   }
 
-  func startDaemon() throws -> ChildProcess {
-    try ChildProcess(Repository.binary, ["run", "--config", try configuration()])
+  func startDaemon(_ arguments: [String] = []) throws -> ChildProcess {
+    try ChildProcess(Repository.binary, ["run", "--config", try configuration()] + arguments)
   }
 
   /// Writes event lines (one JSON event each), keyed by borrower, with their event times as the records' timestamps.
@@ -148,8 +148,13 @@ final class Deployment: Sendable {
   }
 
   /// The value of `"borrower_id"`, found without reading the rest.
-  static func borrower(of line: String) -> String {
-    guard let name = line.range(of: #""borrower_id":""#) else { return "" }
+  static func borrower(of line: String) -> String { text(#""borrower_id":""#, of: line) }
+
+  /// The value of an event's `"event_id"`.
+  static func eventID(of line: String) -> String { text(#""event_id":""#, of: line) }
+
+  private static func text(_ start: String, of line: String) -> String {
+    guard let name = line.range(of: start) else { return "" }
     return String(line[name.upperBound...].prefix { $0 != "\"" })
   }
 }

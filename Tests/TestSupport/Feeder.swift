@@ -10,8 +10,13 @@ public struct FeedRecord: Sendable {
   public var timestamp: Int64
   /// -1: where Kafka's default partitioner puts the key.
   public var partition: Int32
+  public var headers: [(name: String, value: [UInt8])]
 
-  public init(key: [UInt8]?, value: [UInt8]?, timestamp: Int64, partition: Int32 = -1) {
+  public init(
+    key: [UInt8]?, value: [UInt8]?, timestamp: Int64, partition: Int32 = -1,
+    headers: [(name: String, value: [UInt8])] = []
+  ) {
+    self.headers = headers
     self.key = key
     self.value = value
     self.timestamp = timestamp
@@ -123,6 +128,18 @@ public struct FeedRecord: Sendable {
           unsafe fields += [timestamp, flags]
           if record.key != nil { unsafe fields.append(Self.memory(RD_KAFKA_VTYPE_KEY, key)) }
           if record.value != nil { unsafe fields.append(Self.memory(RD_KAFKA_VTYPE_VALUE, value)) }
+          var owned: [UnsafeMutableRawBufferPointer] = unsafe []
+          defer { for index in unsafe owned.indices { unsafe owned[index].deallocate() } }
+          for header in record.headers {
+            unsafe owned.append(Self.copy(Array(header.name.utf8) + [0]))
+            unsafe owned.append(Self.copy(header.value))
+            var field = unsafe Self.field(RD_KAFKA_VTYPE_HEADER)
+            unsafe field.u.header.name = UnsafePointer(
+              owned[owned.count - 2].baseAddress!.assumingMemoryBound(to: CChar.self))
+            unsafe field.u.header.val = UnsafeRawPointer(owned[owned.count - 1].baseAddress)
+            unsafe field.u.header.size = header.value.count
+            unsafe fields.append(field)
+          }
           guard let error = unsafe rd_kafka_produceva(handle, fields, fields.count) else {
             return RD_KAFKA_RESP_ERR_NO_ERROR
           }
@@ -136,6 +153,12 @@ public struct FeedRecord: Sendable {
       }
       unsafe rd_kafka_poll(handle, 100)
     }
+  }
+
+  private static func copy(_ bytes: [UInt8]) -> UnsafeMutableRawBufferPointer {
+    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
+    unsafe copy.copyBytes(from: bytes)
+    return unsafe copy
   }
 
   private static func field(_ type: rd_kafka_vtype_t) -> rd_kafka_vu_t {

@@ -118,6 +118,8 @@ private struct DemoRun {
     // The simulator, the embedded broker and the view want a core too.
     settings.workers = max(1, min(Self.partitions, settings.workers - 1))
     settings.idleAfterMilliseconds = 0
+    // Each demo begins anew.
+    settings.stateDirectory = nil
     return settings
   }
 
