@@ -4,7 +4,7 @@ import TestSupport
 
 /// What it costs, measured here: `make bench`, or one part of it.
 ///
-///     Benchmarks [stages|instructions|memory|daemon]... [--json FILE] [--borrowers N] [--days N] [--models DIR]
+///     Benchmarks [stages|instructions|memory|restore|daemon]... [--json FILE] [--borrowers N] [--days N] [--models DIR]
 @main struct Benchmarks {
   static func option(_ name: String) -> String? {
     let arguments = CommandLine.arguments
@@ -47,6 +47,9 @@ import TestSupport
     if all || parts.contains("memory") {
       try await Memory.measure(
         borrowers: number("borrowers", or: 1_000_000), days: number("days", or: 90), models: models, into: &report)
+    }
+    if all || parts.contains("restore") {
+      try Restore.measure(borrowers: number("borrowers", or: 1_000_000), models: models, into: &report)
     }
     if all || parts.contains("daemon") {
       guard let brokers = ProcessInfo.processInfo.environment["LENDPULSE_TEST_BROKERS"] else {
