@@ -75,7 +75,7 @@ import Testing
       }
       records.append(
         FeedRecord(
-          key: Array(alert.key.utf8), value: value, timestamp: 1_800_000_000_000, partition: Int32(alert.partition),
+          key: Array(alert.key.utf8), value: value, timestamp: 1_760_000_000_000, partition: Int32(alert.partition),
           headers: alert.headers.split(separator: ",").map {
             let parts = $0.split(separator: "=", maxSplits: 1).map(String.init)
             return (parts[0], Array(parts[1].utf8))
