@@ -24,6 +24,8 @@ final class PartitionRunner: @unchecked Sendable {
   /// Behind the last entry whose offset is known.
   var journalOffset: Int64
   private(set) var steps: Int64
+  /// Of partition 0: where the forecasts stand.
+  private(set) var forecastPosition: ForecastPosition?
   /// Entries in the transaction that is being filled, and in the one under way: their offsets are not known yet.
   private(set) var journalFilling = 0
   private var journalUnderWay = 0
@@ -33,6 +35,9 @@ final class PartitionRunner: @unchecked Sendable {
   private var isMidRecord = false
   /// Of the journal entry taken again last: the input offset that it precedes.
   private var retakenPrecedes: Int64?
+  /// No record was applied again since that entry: its steps are done before the next one. Steps that a record left, of due
+  /// dates that had passed when it announced them, are not: the next record moves the watermark first.
+  private var isBehindEntry = false
   /// The position is ahead of what was handed over last.
   private var hasMoved = false
 
@@ -55,12 +60,15 @@ final class PartitionRunner: @unchecked Sendable {
     inputOffset = position.inputOffset
     journalOffset = position.journalOffset
     steps = position.steps
+    forecastPosition = position.forecasts
     lastArrival = now
     lastIdleAdvance = now
   }
 
   var position: Position {
-    Position(inputOffset: inputOffset, journalOffset: journalOffset, steps: steps, watermark: engine.watermark)
+    Position(
+      inputOffset: inputOffset, journalOffset: journalOffset, steps: steps, watermark: engine.watermark,
+      forecasts: forecastPosition)
   }
 
   // MARK: Input
@@ -173,6 +181,12 @@ final class PartitionRunner: @unchecked Sendable {
 
   // MARK: Transactions
 
+  /// Forecasts were made, or indicators taken, up to there.
+  func noteForecasts(at position: ForecastPosition) {
+    forecastPosition = position
+    hasMoved = true
+  }
+
   /// What is to be committed for it; nil when nothing moved since.
   func cut() -> PartitionOffset? {
     guard hasMoved else { return nil }
@@ -219,6 +233,7 @@ final class PartitionRunner: @unchecked Sendable {
 
   /// Applies a record again, outputs muted. A record that cannot be read was a dead letter then.
   func reapply(_ record: LogRecord, _ decoding: inout RecordDecoding, _ muted: inout OutputBatch) {
+    isBehindEntry = false
     if decoding.decode(record) == nil {
       let source = RecordSource(offset: record.offset, timestamp: record.timestamp)
       engine.moveWatermark(occurredAt: decoding.event.occurredAt, recordTimestamp: record.timestamp)
@@ -234,9 +249,10 @@ final class PartitionRunner: @unchecked Sendable {
   func retake(
     _ entry: JournalEntry, precedes: Int64, journalOffset: Int64, models: ModelSet?, _ muted: inout OutputBatch
   ) {
-    finishMuted(&muted)
+    if isBehindEntry { finishMuted(&muted) }
     engine.take(entry, journalOffset: journalOffset)
     retakenPrecedes = precedes
+    isBehindEntry = true
     if let models { engine.use(models) }
   }
 
@@ -251,8 +267,9 @@ final class PartitionRunner: @unchecked Sendable {
   func settle(at position: Position, latenessMilliseconds: Int64, _ muted: inout OutputBatch) {
     inputOffset = position.inputOffset
     journalOffset = position.journalOffset
+    forecastPosition = position.forecasts
     if position.watermark > engine.watermark {
-      finishMuted(&muted)
+      if isBehindEntry { finishMuted(&muted) }
       engine.moveWatermark(
         occurredAt: position.watermark + latenessMilliseconds, recordTimestamp: position.watermark)
       // Until that record is applied no journal entry may be taken: it would precede the steps that were done.

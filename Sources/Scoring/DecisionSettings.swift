@@ -59,6 +59,9 @@ public struct EngineConfiguration: Sendable {
   public var dedupeWindowMilliseconds: Int64 = 7 * EventTime.millisecondsPerDay
   /// The file's: in force until a control record changes them.
   public var settings = DecisionSettings()
+  /// Of the file: hours between forecast times, and the lengths of the periods forecast, in days.
+  public var forecastEveryHours = 24
+  public var forecastPeriodsDays = [7, 30]
 
   public init() {}
 }
