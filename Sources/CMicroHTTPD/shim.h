@@ -29,3 +29,8 @@ static inline struct MHD_Response *microhttpd_response(const void *bytes, size_t
 
 /// `MHD_NO`, whose name does not reach Swift: the connection is closed without an answer.
 static inline enum MHD_Result microhttpd_no(void) { return MHD_NO; }
+
+/// The value of an argument of the query; null where the request has none of that name. It lives as long as the request.
+static inline const char *microhttpd_argument(struct MHD_Connection *connection, const char *name) {
+  return MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
+}

@@ -19,6 +19,7 @@ struct ServingModels: Sendable {
       ("overdue", models.overdue?.version, "overdue probabilities and alerts by the model"),
       ("demand", models.demand?.version, "borrowing forecasts"),
       ("utilization", models.utilization?.version, "predicted utilization and leads"),
+      ("repayment", models.repayment?.version, "repayment forecasts"),
     ]
     for (kind, version, outputs) in kinds {
       if let version { serving.append((kind, version)) } else { missing.append((kind, outputs)) }

@@ -1,5 +1,6 @@
 import Models
 import Pipeline
+import Scoring
 import StatusPage
 
 /// Serves health, metrics and status of a daemon over HTTP until the server is stopped.
@@ -7,7 +8,13 @@ func serveStatus(
   of daemon: Daemon, at address: String, models: ModelSet, topic: String
 ) throws(CommandFailure) -> HTTPServer {
   let build = StatusService.Build(version: Version.current, modelsVersion: models.version, topic: topic)
-  let service = StatusService(build: build) { daemon.status }
+  var onDemand: ForecastOnDemand?
+  if let model = models.repayment {
+    onDemand = { forecaster, platform, start, days in
+      forecaster.forecast(model, platform: platform, start: start, days: days)
+    }
+  }
+  let service = StatusService(build: build, forecast: onDemand) { daemon.status }
   do throws(HTTPServerError) {
     return try HTTPServer(address: address) { service.answer($0) }
   } catch {

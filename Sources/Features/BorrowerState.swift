@@ -49,6 +49,10 @@ public struct BorrowerState: ~Copyable {
   var arrears = Arrears()
   /// Working memory of `fill`.
   let sums = WindowSums()
+  /// Of the event applied last, for sums over borrowers: the platform whose exposure it may have moved, and what that was
+  /// before. Not part of the state.
+  public private(set) var movedPlatform = 0
+  private(set) var exposureBefore = 0.0
 
   static let kinds = 18
 
@@ -159,6 +163,8 @@ public struct BorrowerState: ~Copyable {
     if seen.contains(hash, watermark: watermark, window: window) { return .repeated }
     seen.insert(hash, at: event.occurredAt, watermark: watermark, window: window)
     let platform = unsafe platforms.index(of: ShortText(text.slice(event.platform)), arrears: arrears)
+    movedPlatform = platform
+    exposureBefore = platforms.exposure(platform)
     // Of two events of one time the later in the log is the newest.
     if event.occurredAt >= time { platforms.last = platform }
     advance(to: event.occurredAt)

@@ -103,6 +103,23 @@ import Pipeline
     return max(0, low)..<max(0, low, high)
   }
 
+  func partitions(of log: SourceLog) throws(BrokerError) -> Int {
+    let name = pipeline.name(of: log)
+    guard let topic = unsafe rd_kafka_topic_new(offsets, name, nil) else {
+      throw KafkaFailure.make(rd_kafka_last_error(), doing: "topic \(name)")
+    }
+    defer { unsafe rd_kafka_topic_destroy(topic) }
+    var metadata: UnsafePointer<rd_kafka_metadata>?
+    let failure = unsafe rd_kafka_metadata(offsets, 0, topic, &metadata, Self.answerMilliseconds)
+    guard failure == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata = unsafe metadata else {
+      throw KafkaFailure.make(failure, doing: "read the partitions of \(name)")
+    }
+    defer { unsafe rd_kafka_metadata_destroy(metadata) }
+    guard unsafe metadata.pointee.topic_cnt == 1 else { return 0 }
+    let one = unsafe metadata.pointee.topics[0]
+    return unsafe one.err == RD_KAFKA_RESP_ERR_NO_ERROR ? Int(one.partition_cnt) : 0
+  }
+
   func read(
     _ log: SourceLog, _ partition: Int32, _ range: Range<Int64>, while isWanted: () -> Bool,
     _ body: (LogRecord) throws -> Void

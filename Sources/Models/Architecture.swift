@@ -9,13 +9,21 @@ public struct Architecture: Codable, Sendable, Equatable {
   public var demand: DemandDescription?
   /// Utilization with a `prospect` head: that head serves where this feature (index in the catalogue) is missing.
   public var prospectFeature: Int?
+  /// Repayment only; its head `repayment` is there where a network or a linear regression serves.
+  public var repayment: RepaymentDescription?
 
   public init(
-    heads: [String: EnsembleDescription], demand: DemandDescription? = nil, prospectFeature: Int? = nil
+    heads: [String: EnsembleDescription], demand: DemandDescription? = nil, prospectFeature: Int? = nil,
+    repayment: RepaymentDescription? = nil
   ) {
     self.heads = heads
     self.demand = demand
     self.prospectFeature = prospectFeature
+    self.repayment = repayment
+  }
+
+  public static func repayment(_ description: RepaymentDescription, head: EnsembleDescription?) -> Architecture {
+    Architecture(heads: head.map { ["repayment": $0] } ?? [:], repayment: description)
   }
 
   public static func overdue(_ head: EnsembleDescription) -> Architecture { Architecture(heads: ["overdue": head]) }

@@ -19,10 +19,12 @@ public final class ModelSet: Sendable {
   public let overdue: OverdueModel?
   public let demand: DemandModel?
   public let utilization: UtilizationModel?
-  /// Those that are there.
+  /// Those that score borrowers and are there.
   public var kinds: [ModelKind] {
     (overdue == nil ? [] : [.overdue]) + (demand == nil ? [] : [.demand]) + (utilization == nil ? [] : [.utilization])
   }
+  /// Forecasts for platforms. It scores no borrower: `version` and `digest` do not name it.
+  public let repayment: RepaymentModel?
   /// Names the set: the versions of its models joined by `+`.
   public let version: String
   /// Hex SHA-256 over the manifests: what a journal names.
@@ -51,14 +53,22 @@ public final class ModelSet: Sendable {
       guard let version = try ModelFolder.version(alias, directory: directory, kind: kind) else { continue }
       versions.append(try ModelFolder.read(directory: directory, kind: kind, version: version, catalogue: catalogue))
     }
-    guard !versions.isEmpty else {
+    let repayment = try repaymentVersion(alias, directory: directory, catalogue: catalogue)
+    guard !versions.isEmpty || repayment != nil else {
       throw ModelError(
         file: directory,
-        problem: "holds no model (no overdue/\(alias.rawValue), demand/\(alias.rawValue) or "
-          + "utilization/\(alias.rawValue)); name a models folder or make "
+        problem: "holds no model (no overdue/\(alias.rawValue), demand/\(alias.rawValue), utilization/\(alias.rawValue) or "
+          + "repayment/\(alias.rawValue)); name a models folder or make "
           + (alias == .champion ? "one with `lendpulse train all`" : "some with `lendpulse train all --challenger`"))
     }
-    return try ModelSet(versions, catalogue)
+    return try ModelSet(versions + (repayment.map { [$0] } ?? []), catalogue)
+  }
+
+  private static func repaymentVersion(
+    _ alias: ModelAlias, directory: String, catalogue: Catalogue
+  ) throws(ModelError) -> LoadedVersion? {
+    guard let version = try ModelFolder.version(alias, directory: directory, kind: .repayment) else { return nil }
+    return try ModelFolder.read(directory: directory, kind: .repayment, version: version, catalogue: catalogue)
   }
 
   package static func load(
@@ -88,26 +98,29 @@ public final class ModelSet: Sendable {
       models.map { LoadedVersion(manifest: $0.manifest, folder: "", files: $0.files, digest: "") }, .current)
   }
 
-  /// Repayment is forecast for platforms, not scored for borrowers.
+  /// Those that score borrowers: repayment is forecast for platforms.
   private static let servingKinds: [ModelKind] = [.overdue, .demand, .utilization]
 
   init(_ versions: [LoadedVersion], _ catalogue: Catalogue) throws(ModelError) {
     var overdue: OverdueModel?
     var demand: DemandModel?
     var utilization: UtilizationModel?
+    var repayment: RepaymentModel?
     for version in versions {
       switch version.manifest.kind {
       case .overdue: overdue = try OverdueModel(version, catalogue)
       case .demand: demand = try DemandModel(version, catalogue)
       case .utilization: utilization = try UtilizationModel(version, catalogue)
-      case .repayment: break
+      case .repayment: repayment = try RepaymentModel(version)
       }
     }
     self.overdue = overdue
     self.demand = demand
     self.utilization = utilization
-    version = versions.map(\.manifest.version).joined(separator: "+")
-    digest = SHA256.hex(of: Array(versions.map { $0.manifest.kind.rawValue + " " + $0.digest + "\n" }.joined().utf8))
+    self.repayment = repayment
+    let scoring = versions.filter { $0.manifest.kind != .repayment }
+    version = scoring.map(\.manifest.version).joined(separator: "+")
+    digest = SHA256.hex(of: Array(scoring.map { $0.manifest.kind.rawValue + " " + $0.digest + "\n" }.joined().utf8))
   }
 }
 

@@ -8,6 +8,8 @@ import Scoring
 /// The logs that recovery reads.
 public enum SourceLog: Sendable {
   case input, state, journal
+  /// Those that forecasts are made of.
+  case platformDaily, industryIndicators
 }
 
 /// One record, borrowed: its bytes are valid until the next call of what returned it.
@@ -115,6 +117,8 @@ public protocol LogReader: AnyObject {
     _ log: SourceLog, _ partition: Int32, _ range: Range<Int64>, while isWanted: () -> Bool,
     _ body: (LogRecord) throws -> Void
   ) throws
+  /// The partitions of a log's topic; 0 where it is not there.
+  func partitions(of log: SourceLog) throws(BrokerError) -> Int
   func close()
 }
 

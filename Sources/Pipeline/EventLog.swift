@@ -33,6 +33,9 @@ public enum PipelineEvent: Sendable {
   case settingsTaken(worker: Int, partition: Int32, controlID: String)
   case modelsTaken(worker: Int, partition: Int32, version: String)
   case deadLetter(worker: Int, partition: Int32, offset: Int64, code: String)
+  case forecastIntervalTaken(worker: Int, partition: Int32, hours: Int)
+  case forecastsDelayed(worker: Int, reason: String)
+  case indicatorsUnreadable(worker: Int, count: Int)
   case brokerMessage(level: LogLevel, facility: String, message: String)
   case failed(worker: Int, reason: String)
 }
@@ -82,6 +85,9 @@ extension PipelineEvent {
     case .settingsTaken: "settings_taken"
     case .modelsTaken: "models_taken"
     case .deadLetter: "dead_letter"
+    case .forecastIntervalTaken: "forecast_interval_taken"
+    case .forecastsDelayed: "forecasts_delayed"
+    case .indicatorsUnreadable: "indicators_unreadable"
     case .brokerMessage: "broker_message"
     case .failed: "failed"
     }
@@ -90,7 +96,8 @@ extension PipelineEvent {
   public var level: LogLevel {
     switch self {
     case .restoreStarted, .checkpointWritten: .debug
-    case .partitionsLost, .restoreDelayed, .transactionAborted, .producerReplaced, .producerDelayed, .deadLetter:
+    case .partitionsLost, .restoreDelayed, .transactionAborted, .producerReplaced, .producerDelayed, .deadLetter,
+      .forecastsDelayed, .indicatorsUnreadable:
       .warning
     case .partitionStopped, .failed: .error
     case .brokerMessage(let level, _, _): level
@@ -117,7 +124,10 @@ extension PipelineEvent {
     case .restoreDelayed(let worker, let partition, let reason),
       .partitionStopped(let worker, let partition, let reason):
       [("worker", "\(worker)"), ("partition", "\(partition)"), ("reason", reason)]
-    case .transactionAborted(let worker, let reason), .producerReplaced(let worker, let reason),
+    case .forecastIntervalTaken(let worker, let partition, let hours):
+      [("worker", "\(worker)"), ("partition", "\(partition)"), ("hours", "\(hours)")]
+    case .indicatorsUnreadable(let worker, let count): [("worker", "\(worker)"), ("count", "\(count)")]
+    case .transactionAborted(let worker, let reason), .forecastsDelayed(let worker, let reason), .producerReplaced(let worker, let reason),
       .producerDelayed(let worker, let reason), .failed(let worker, let reason):
       [("worker", "\(worker)"), ("reason", reason)]
     case .checkpointWritten(let worker, let partition, let records, let bytes, let milliseconds):

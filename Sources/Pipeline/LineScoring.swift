@@ -1,10 +1,12 @@
 import Borrowers
+import Features
 import Models
 import Scoring
 
 /// The engine over the lines of a file, without Kafka. Each line takes one offset of the partition that Kafka's default
 /// partitioner gives its borrower_id (partition 0 without one), and its event time is its record's timestamp: so scores,
-/// alerts and leads of each key are, byte for byte and in order, those of `run` over the same lines in a topic.
+/// alerts, leads and repayment forecasts of each key are, byte for byte and in order, those of `run` over the same lines in a
+/// topic.
 ///
 ///     scoring.score(line)
 ///     ... write scoring.outputs.entries ...
@@ -16,6 +18,8 @@ import Scoring
   public static let deadLetterBytesMax = 16 << 20
 
   private var partitions: [LinePartition]
+  private var forecaster: Forecaster
+  private let repayment: RepaymentModel?
   private var decoding: RecordDecoding
   /// What to make of a line that is no event: where it belongs, and when it happened.
   private let identify: @Sendable (UnsafeBufferPointer<UInt8>) -> LineIdentity
@@ -26,12 +30,18 @@ import Scoring
   /// By `DeadLetterCode.rawValue`.
   public private(set) var deadLetters: [UInt64]
 
-  /// The settings in force are those of `configuration`.
+  /// The settings in force are those of `configuration`; the indicators are taken before the first line.
   public init(
-    partitions count: Int, configuration: EngineConfiguration, models: ModelSet,
+    partitions count: Int, configuration: EngineConfiguration, models: ModelSet, indicators: [IndustryIndicator] = [],
     identify: @escaping @Sendable (UnsafeBufferPointer<UInt8>) -> LineIdentity
   ) {
     precondition(count >= 1)
+    repayment = models.repayment
+    forecaster = Forecaster(
+      ForecastConfiguration(
+        partitions: count, periodsDays: configuration.forecastPeriodsDays, format: configuration.format,
+        currency: configuration.currency))
+    for indicator in indicators { forecaster.take(indicator) }
     partitions = (0..<count).map { LinePartition(Int32($0), configuration, models) }
     // The place of a line follows from its borrower: every line is where it belongs, as in a topic of one partition.
     decoding = RecordDecoding(
@@ -53,9 +63,27 @@ import Scoring
     let timestamp = decoding.event.occurredAt
     let source = RecordSource(offset: partition.takeOffset(), timestamp: timestamp)
     partition.engine.moveWatermark(occurredAt: timestamp, recordTimestamp: timestamp)
+    let before = outputs.entries.count
     while partition.engine.step(source, &outputs) {}
+    if outputs.entries.count > before { forecast(from: before) }
     let none = unsafe UnsafeBufferPointer<UInt8>(start: nil, count: 0)
     _ = unsafe partition.engine.apply(decoding.event, source, traceparent: none, &outputs)
+  }
+
+  /// Takes the totals among the records from an index on, and makes the forecasts that are ready then.
+  private mutating func forecast(from first: Int) {
+    for index in first..<outputs.entries.count where outputs.entries[index].topic == .platformDaily {
+      let entry = outputs.entries[index]
+      let start = Int(entry.valueStart)
+      do throws(StateError) {
+        unsafe try forecaster.take(
+          UnsafeBufferPointer(rebasing: outputs.bytes.bytes[start..<start + Int(entry.valueCount)]),
+          offset: forecaster.position.dailyOffset)
+      } catch {
+        preconditionFailure("totals just written cannot be read")
+      }
+    }
+    while forecaster.forecastNext(repayment, &outputs) {}
   }
 
   /// Forgets the records that were written.
@@ -117,6 +145,7 @@ private final class LinePartition {
     // As `run` does at the start of a partition's journal.
     engine.take(.settings(configuration.settings, controlID: "file:"))
     engine.take(.models(version: models.version, digest: models.digest))
+    engine.take(.forecastInterval(hours: configuration.forecastEveryHours))
   }
 
   func takeOffset() -> Int64 {

@@ -24,6 +24,8 @@ final class PartitionRunner: @unchecked Sendable {
   /// Behind the last entry whose offset is known.
   var journalOffset: Int64
   private(set) var steps: Int64
+  /// Of partition 0: where the forecasts stand.
+  private(set) var forecastPosition: ForecastPosition?
   /// Entries in the transaction that is being filled, and in the one under way: their offsets are not known yet.
   private(set) var journalFilling = 0
   private var journalUnderWay = 0
@@ -33,6 +35,8 @@ final class PartitionRunner: @unchecked Sendable {
   private var isMidRecord = false
   /// Of the journal entry taken again last: the input offset that it precedes.
   private var retakenPrecedes: Int64?
+  /// No record was applied again since that entry: its steps are done before the next one. Steps that a record left, of due
+  /// dates that had passed when it announced them, are not: the next record moves the watermark first.
   /// The position is ahead of what was handed over last.
   private var hasMoved = false
 
@@ -55,12 +59,15 @@ final class PartitionRunner: @unchecked Sendable {
     inputOffset = position.inputOffset
     journalOffset = position.journalOffset
     steps = position.steps
+    forecastPosition = position.forecasts
     lastArrival = now
     lastIdleAdvance = now
   }
 
   var position: Position {
-    Position(inputOffset: inputOffset, journalOffset: journalOffset, steps: steps, watermark: engine.watermark)
+    Position(
+      inputOffset: inputOffset, journalOffset: journalOffset, steps: steps, watermark: engine.watermark,
+      forecasts: forecastPosition)
   }
 
   // MARK: Input
@@ -173,6 +180,12 @@ final class PartitionRunner: @unchecked Sendable {
 
   // MARK: Transactions
 
+  /// Forecasts were made, or indicators taken, up to there.
+  func noteForecasts(at position: ForecastPosition) {
+    forecastPosition = position
+    hasMoved = true
+  }
+
   /// What is to be committed for it; nil when nothing moved since.
   func cut() -> PartitionOffset? {
     guard hasMoved else { return nil }
@@ -265,6 +278,7 @@ final class PartitionRunner: @unchecked Sendable {
   /// of the journal entry there, if one is (it leaves none for the record); else those of the record that comes next.
   func settle(at position: Position, latenessMilliseconds: Int64, _ outputs: inout OutputBatch) {
     journalOffset = position.journalOffset
+    forecastPosition = position.forecasts
     let isMoved = position.watermark > engine.watermark
     if isMoved {
       finishRetakenSteps(&outputs)

@@ -79,6 +79,8 @@ public struct PipelineSettings: Sendable {
     case .input: topics.borrowerEvents
     case .state: stateTopic
     case .journal: journalTopic
+    case .platformDaily: platformDailyTopic
+    case .industryIndicators: topics.industryIndicators
     }
   }
 }

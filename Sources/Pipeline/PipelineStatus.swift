@@ -73,6 +73,8 @@ public struct PipelineTotals: Sendable {
   public var alerts = [[UInt64]](repeating: [UInt64](repeating: 0, count: 5), count: 5)
   /// By `LeadStatus.rawValue`.
   public var leads = [UInt64](repeating: 0, count: 4)
+  /// Repayment forecasts published.
+  public var forecasts: UInt64 = 0
   /// By `DeadLetterCode.rawValue`.
   public var deadLetters = [UInt64](repeating: 0, count: Int(DeadLetterCode.allCases.map(\.rawValue).max()!) + 1)
   public var transactionsCommitted: UInt64 = 0
@@ -117,6 +119,7 @@ public struct PipelineTotals: Sendable {
     }
     for status in leads.indices { leads[status] += other.leads[status] }
     for code in deadLetters.indices { deadLetters[code] += other.deadLetters[code] }
+    forecasts += other.forecasts
     transactionsCommitted += other.transactionsCommitted
     transactionsAborted += other.transactionsAborted
     transactionsFailed += other.transactionsFailed
@@ -139,6 +142,11 @@ public struct PipelineStatus: Sendable {
   public var recentLeads: [LeadRecord] = []
   public var recentAlertsTotal: UInt64 = 0
   public var recentLeadsTotal: UInt64 = 0
+  /// Published here, the newest of each platform and length of period, at most `forecastsMax`.
+  public var forecasts: [RepaymentForecastRecord] = []
+  public static let forecastsMax = 4_096
+  /// As it stands; nil where another process makes the forecasts, or none is made yet.
+  public var forecaster: Forecaster?
 
   public init() {}
 
@@ -158,8 +166,23 @@ public struct PipelineStatus: Sendable {
     recentLeadsTotal += UInt64(leads.count)
   }
 
+  mutating func keep(_ newest: [RepaymentForecastRecord]) {
+    for one in newest {
+      let days = one.periodEnd - one.periodStart
+      if let index = forecasts.firstIndex(where: {
+        $0.platform == one.platform && $0.periodEnd - $0.periodStart == days
+      }) {
+        forecasts[index] = one
+      } else if forecasts.count < Self.forecastsMax {
+        forecasts.append(one)
+      }
+    }
+  }
+
   mutating func merge(_ other: PipelineStatus) {
     partitions += other.partitions
+    forecasts += other.forecasts
+    forecaster = forecaster ?? other.forecaster
     totals.merge(other.totals)
     recentAlerts += other.recentAlerts
     recentLeads += other.recentLeads

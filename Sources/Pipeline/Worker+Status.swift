@@ -6,6 +6,8 @@ struct WorkerReport {
   var totals = PipelineTotals()
   /// Alerts and leads of committed transactions.
   var view = PipelineStatus()
+  /// As it stands, where the forecasts are made here.
+  var forecaster: Forecaster?
   var publishedAt = Int64.min
 
   mutating func noteScored(_ count: Int, nanoseconds: Int64) {
@@ -33,6 +35,7 @@ extension Worker {
     status.publishedAt = now == .max ? .max / 2 : now
     var published = status.view
     published.totals = status.totals
+    published.forecaster = status.forecaster
     for runner in runners.values { WorkerReport.add(runner, to: &published.totals) }
     for partition in state.ownedPartitions {
       var one = PartitionStatus(partition: partition)

@@ -80,6 +80,8 @@ extension Worker {
       status.totals.eventLatency.add(seconds: Double(now - arrival.at) / 1e9, count: arrival.count)
     }
     status.view.keep(transaction.outputs.alerts, transaction.outputs.leads)
+    status.view.keep(transaction.outputs.forecasts)
+    status.totals.forecasts += UInt64(transaction.outputs.forecasts.count)
     transaction.removeAll()
     spare = transaction
     underWay = nil
@@ -128,6 +130,7 @@ extension Worker {
   }
 
   private func forget(_ partition: Int32) {
+    if partition == Self.forecastingPartition { forgetForecasts() }
     if let runner = runners.removeValue(forKey: partition) { status.noteForgotten(runner) }
     starting.remove(partition)
     unadopted.remove(partition)
@@ -247,6 +250,8 @@ extension Worker {
     publishStatus(at: Int64.max)
     committer.close()
     restorer.close()
+    forgetForecasts()
+    forecastReader?.close()
     consumer.close()
     // After the group was left, so that others begin at once.
     if error == nil { writeSnapshots() }

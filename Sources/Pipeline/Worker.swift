@@ -44,6 +44,8 @@ final class Worker {
   let consumer: any InputConsumer
   let committer: Background<CommitRequest, CommitAnswer>
   let restorer: Background<RestoreRequest, RestoreAnswer>
+  /// Made when partition 0 comes here.
+  var forecastReader: Background<ForecastRequest, ForecastAnswer>?
 
   var state = WorkerState()
   var runners: [Int32: PartitionRunner] = [:]
@@ -55,6 +57,8 @@ final class Worker {
   var unadopted: Set<Int32> = []
   var restores: [Int32: RestoreRequest] = [:]
   var problems: [Int32: String] = [:]
+  /// Where partition 0 is live.
+  var forecasting: Forecasting?
   var filling = Transaction()
   /// With the committing thread, or to be handed to it again.
   var underWay: Transaction?
@@ -104,6 +108,7 @@ final class Worker {
     startRestored()
     adoptConfiguration()
     finishSteps()
+    forecast(at: context.clock.monotonic)
 
     let polledAt = context.clock.monotonic
     consumer.poll(
@@ -223,6 +228,10 @@ final class Worker {
       let controlID = settings.engine.settings.fileControlID
       runner.take(.settings(settings.engine.settings, controlID: controlID), &filling.outputs)
       context.log.record(.settingsTaken(worker: index, partition: partition, controlID: controlID))
+    } else if runner.engine.forecastEveryHours != settings.engine.forecastEveryHours {
+      let hours = settings.engine.forecastEveryHours
+      runner.take(.forecastInterval(hours: hours), &filling.outputs)
+      context.log.record(.forecastIntervalTaken(worker: index, partition: partition, hours: hours))
     } else if runner.engine.modelsDigest != context.models.digest {
       runner.take(
         .models(version: context.models.version, digest: context.models.digest), models: context.models,

@@ -62,6 +62,9 @@ public struct EngineConfiguration: Sendable {
   public var settings = DecisionSettings()
   /// Nil: all borrowers stay in memory.
   public var memoryCap: MemoryCap?
+  /// Of the file: hours between forecast times, and the lengths of the periods forecast, in days.
+  public var forecastEveryHours = 24
+  public var forecastPeriodsDays = [7, 30]
 
   public init() {}
 }

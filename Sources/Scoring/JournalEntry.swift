@@ -9,9 +9,11 @@ public enum JournalEntry: Equatable, Sendable {
   case settings(DecisionSettings, controlID: String)
   /// The models in force from here.
   case models(version: String, digest: String)
+  /// Forecast times are UTC multiples of so many hours from here.
+  case forecastInterval(hours: Int)
 
   /// Of the bytes: version (1), kind (1), and by kind the watermark in milliseconds (8), or texts, each behind its length
-  /// in four bytes. Little-endian.
+  /// in four bytes, or hours (4). Little-endian.
   static let version: UInt8 = 1
 
   public func encode(into buffer: inout ByteBuffer) {
@@ -28,6 +30,9 @@ public enum JournalEntry: Equatable, Sendable {
       buffer.append(3)
       Self.append(version, to: &buffer)
       Self.append(digest, to: &buffer)
+    case .forecastInterval(let hours):
+      buffer.append(4)
+      buffer.append(littleEndian: UInt32(hours))
     }
   }
 
@@ -45,6 +50,7 @@ public enum JournalEntry: Equatable, Sendable {
     case 3:
       let version = reader.text()
       entry = .models(version: version, digest: reader.text())
+    case 4: entry = .forecastInterval(hours: Int(reader.integer(UInt32.self)))
     default: return nil
     }
     return reader.isWhole ? entry : nil

@@ -43,9 +43,10 @@ public struct OutputBatch: ~Copyable {
   public var bytes = ByteBuffer(capacity: 1 << 16)
   /// While the log is applied again up to the committed position, decisions are made and nothing is written.
   public var isMuted = false
-  /// The alerts and leads among the entries, decoded: for the live view. Few, beside the scores.
+  /// The alerts, leads and forecasts among the entries, decoded: for the live view. Few, beside the scores.
   public var alerts: [AlertRecord] = []
   public var leads: [LeadRecord] = []
+  public var forecasts: [RepaymentForecastRecord] = []
 
   public init() {}
 
@@ -56,5 +57,6 @@ public struct OutputBatch: ~Copyable {
     bytes.removeAll()
     alerts.removeAll(keepingCapacity: true)
     leads.removeAll(keepingCapacity: true)
+    forecasts.removeAll(keepingCapacity: true)
   }
 }

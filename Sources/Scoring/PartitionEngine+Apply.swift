@@ -13,6 +13,7 @@ extension PartitionEngine {
     unsafe event.withBytes(of: event.borrowerID) { unsafe id.append($0) }
     let handle = unsafe store.find(id.bytes)
     if recovery.isUnderWay, isIncluded(handle, inputOffset: source.offset) { return .accepted }
+    if source.offset >= totalsStand.inputOffset { totals.note(event.occurredAt) }
     guard event.kind != .borrowerErased else {
       unsafe erase(handle, event, source, traceparent, &outputs)
       return .accepted
@@ -26,6 +27,7 @@ extension PartitionEngine {
       return result
     }
     if !outputs.isMuted { countAccepted(event) }
+    addTotals(event, offset: source.offset)
     let now = borrowerTime
     begin(event, source)
     unsafe publishScore(now, traceparent, &outputs)
@@ -50,6 +52,7 @@ extension PartitionEngine {
     if !outputs.isMuted { countAccepted(event) }
     guard let handle else { return }
     load(handle)
+    subtractExposure(offset: source.offset)
     begin(event, source)
     if !outputs.isMuted { unsafe outputs.appendTombstone(.scores, key: id.bytes, traceparent: traceparent) }
     unsafe closeForErasure(max(borrowerTime, event.occurredAt), traceparent, &outputs)

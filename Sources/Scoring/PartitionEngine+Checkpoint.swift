@@ -28,6 +28,7 @@ extension PartitionEngine {
       checkpointStart = values
       store.startChangedRound()
     }
+    defer { writeTotals(inputOffset: inputOffset, journalOffset: journalOffset, &outputs) }
     let start = outputs.bytes.count
     // Before any later record of the same borrowers.
     guard writeTombstones(start, maxBytes, &outputs) else { return true }
@@ -137,6 +138,7 @@ extension PartitionEngine {
     throws(StateError)
   {
     // Keys that begin with `@` are ours; one that is not known was written by a newer version.
+    if unsafe key.elementsEqual(Self.totalsKey), let value = unsafe value { return unsafe try restoreTotals(value) }
     guard unsafe key.elementsEqual(PartitionRecord.key), let value = unsafe value else { throw .damaged }
     restored = try unsafe PartitionRecord(value)
   }
@@ -195,6 +197,7 @@ extension PartitionEngine {
       close()
     }
     values.encode(into: &one)
+    totals.encode(into: &one)
     close()
     let hash = unsafe Murmur.hash128(digests.bytes)
     return String(decoding: hash.hexadecimal, as: UTF8.self)

@@ -51,6 +51,9 @@ public struct PartitionEngine: ~Copyable {
   public internal(set) var modelsDigest: String?
   /// The version that goes with it.
   public internal(set) var modelsVersion: String?
+  var totals = PlatformTotals()
+  /// Input and journal before it are in `totals` already.
+  var totalsStand = RecoveryProgress.SlicePosition(inputOffset: .min, journalOffset: .min)
 
   // Follows from the settings in force.
   var alertPolicy: AlertPolicy
@@ -82,6 +85,7 @@ public struct PartitionEngine: ~Copyable {
   var contributions: [Contribution] = []
   var score = ScoreRecord()
   var loanID: [UInt8] = []
+  var platformName: [UInt8] = []
 
   public internal(set) var counters = EngineCounters()
 
@@ -128,6 +132,8 @@ public struct PartitionEngine: ~Copyable {
     if journalOffset == nil { recovery = RecoveryProgress() }
     switch entry {
     case .idleAdvance(let advanced): watermark = max(watermark, advanced)
+    case .forecastInterval(let hours):
+      if (journalOffset ?? .max) >= totalsStand.journalOffset { totals.setInterval(hours: hours) }
     case .models(let version, let digest):
       modelsVersion = version
       modelsDigest = digest
@@ -151,14 +157,17 @@ public struct PartitionEngine: ~Copyable {
 
   /// Whether `step` may have something to do. After a record is applied this is so where it announced a due date that
   /// the watermark has passed already: it fires before the next record.
-  public var hasPendingSteps: Bool { control != nil || !passed.isEmpty || timers.first < watermark }
+  public var hasPendingSteps: Bool {
+    control != nil || !passed.isEmpty || timers.first < watermark || totals.next < watermark
+  }
 
   /// Does the next pending piece of work (one borrower of a changed threshold, in byte order of id; or a timer that the
-  /// watermark has passed, in the order due time, kind, borrower_id, loan_id). False when none is left.
+  /// watermark has passed, in the order due time, kind, borrower_id, loan_id; or, behind these, a forecast time that it has
+  /// passed: the platforms' totals are written). False when none is left.
   public mutating func step(_ source: RecordSource, _ outputs: inout OutputBatch) -> Bool {
     score.context.sourceOffset = source.offset
     if control != nil, decideAgain(&outputs) { return true }
-    return fireNextTimer(&outputs)
+    return fireNextTimer(&outputs) || passForecastTime(&outputs)
   }
 }
 

@@ -7,10 +7,16 @@ public struct HTTPRequest: Sendable {
   public var method: String
   /// Without the query.
   public var path: String
+  /// Of the query, those that are known by name.
+  public var parameters: [String: String]
 
-  public init(method: String, path: String) {
+  /// Parameters that a request may have.
+  static let parameterNames = ["platform", "start", "end"]
+
+  public init(method: String, path: String, parameters: [String: String] = [:]) {
     self.method = method
     self.path = path
+    self.parameters = parameters
   }
 }
 
@@ -105,7 +111,11 @@ private func answerRequest(
   uploadSize: UnsafeMutablePointer<Int>?, state: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
 ) -> MHD_Result {
   guard let context = unsafe context, let url = unsafe url, let method = unsafe method else { return microhttpd_no() }
-  let request = unsafe HTTPRequest(method: String(cString: method), path: String(cString: url))
+  var request = unsafe HTTPRequest(method: String(cString: method), path: String(cString: url))
+  for name in HTTPRequest.parameterNames {
+    guard let value = unsafe microhttpd_argument(connection, name) else { continue }
+    unsafe request.parameters[name] = String(cString: value)
+  }
   let isHead = request.method == "HEAD"
   let routes = unsafe Unmanaged<Routes>.fromOpaque(context).takeUnretainedValue()
   let answer =

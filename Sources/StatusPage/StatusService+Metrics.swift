@@ -10,6 +10,8 @@ extension StatusService {
     appendEvents(totals, to: &text)
     appendPartitions(status, to: &text)
     appendDecisions(totals, to: &text)
+    text.family("lendpulse_forecasts_total", .counter, "Repayment forecasts published")
+    text.sample("lendpulse_forecasts_total", [], Double(totals.forecasts))
     appendTransactions(totals, to: &text)
     text.family("lendpulse_build_info", .gauge, "The version that runs and the models that serve")
     text.sample("lendpulse_build_info", [("version", build.version), ("models", build.modelsVersion)], 1)

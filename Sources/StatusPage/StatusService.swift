@@ -21,9 +21,14 @@ public struct StatusService: Sendable {
 
   public var build: Build
   private let status: @Sendable () -> PipelineStatus
+  /// Nil without a repayment model.
+  let onDemand: ForecastOnDemand?
 
-  public init(build: Build, status: @escaping @Sendable () -> PipelineStatus) {
+  public init(
+    build: Build, forecast: ForecastOnDemand? = nil, status: @escaping @Sendable () -> PipelineStatus
+  ) {
     self.build = build
+    onDemand = forecast
     self.status = status
   }
 
@@ -32,8 +37,9 @@ public struct StatusService: Sendable {
     case "/healthz": HTTPResponse(contentType: "text/plain; charset=utf-8", body: "alive\n")
     case "/readyz": readiness(status())
     case "/metrics": HTTPResponse(contentType: MetricsText.contentType, body: metrics(status()))
+    case "/v1/forecasts": forecasts(request, status())
     case "/v1/status": HTTPResponse(contentType: "application/json", body: statusJSON(status()))
-    default: .problem(404, "Nothing is served here; there are /healthz, /readyz, /metrics and /v1/status")
+    default: .problem(404, "Nothing is served here; there are /healthz, /readyz, /metrics, /v1/status and /v1/forecasts")
     }
   }
 

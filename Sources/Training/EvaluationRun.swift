@@ -26,6 +26,8 @@ public struct EvaluationOptions: Sendable {
   /// Measures the challengers in place of what serves.
   public var ofChallengers = false
   public var historyOptions = HistoryOptions()
+  /// Industry repayment history, for the repayment model.
+  public var industry: [IndustryIndicator] = []
 
   public init(history: HistorySource, modelsDirectory: String) {
     self.history = history
@@ -61,6 +63,7 @@ public struct EvaluationResult: Encodable, Sendable {
   var examples: Int
   var overdue: Overdue?
   var demand: Demand?
+  var repayment: RepaymentReport?
   var utilization: Utilization?
   /// The figures on states right after events, as the daemon scores, by kind.
   var asServed: [String: [String: Double]] = [:]
@@ -75,7 +78,7 @@ public struct EvaluationResult: Encodable, Sendable {
     case horizonDays = "horizon_days"
     case badLines = "bad_lines"
     case asServed = "as_served"
-    case events, borrowers, examples, overdue, demand, utilization, details
+    case events, borrowers, examples, overdue, demand, repayment, utilization, details
   }
 
   /// A figure of `population` (`owing`, ...) or of everybody, for tests and callers: `overdue.auc`,
@@ -88,6 +91,7 @@ public struct EvaluationResult: Encodable, Sendable {
     }
     if let demand { for (key, value) in demand.report.figures { figures["demand." + key] = value } }
     if let utilization { for (key, value) in utilization.report.figures { figures["utilization." + key] = value } }
+    if let repayment { for (key, value) in repayment.figures { figures["repayment." + key] = value } }
     return figures[name]
   }
 }
@@ -116,9 +120,10 @@ public enum EvaluationRun {
     exampleOptions.asOfEvents = options.asOfEvents
     exampleOptions.maxExamples = options.maxExamples
     exampleOptions.seed = options.seed
-    let (summary, examples) = try TrainingRun.examples(
+    let (history, examples) = try TrainingRun.examples(
       options.history, options.historyOptions, asOf: options.asOf, observedThrough: options.observedThrough,
       horizonDays: options.horizonDays, exampleOptions, progress)
+    let summary = history.summary
     let asOf = examples.asOf
     let table = examples.table
     progress(TrainingProgress(phase: "measuring", share: nil, detail: "\(table.count) examples"))
@@ -131,6 +136,10 @@ public enum EvaluationRun {
     if let model = models.demand { result.demand = demand(model.version, table, predictions) }
     if let model = models.utilization { result.utilization = utilization(model, table, predictions) }
     result.asServed = try asServed(models, examples.asServed)
+    if let model = models.repayment {
+      result.repayment = try RepaymentReport(
+        model, history, observedThrough: asOf.observedThrough, industry: options.industry)
+    }
     result.lines = lines(result, summary, examples.sample)
     if let folder = options.reportDirectory {
       result.details = details(models, table, predictions, options.thresholds)
@@ -283,6 +292,10 @@ public enum EvaluationRun {
       }
       add("everybody", overdue.everybody.rows, overdue.everybody.figures(), .overdue)
       addAsServed(.overdue)
+    }
+    if let repayment = result.repayment {
+      lines.append("repayment: \(repayment.version)")
+      add(repayment.forecastVersion, repayment.origins, repayment.figures, .repayment)
     }
     if let demand = result.demand {
       lines.append("demand: \(demand.version)")

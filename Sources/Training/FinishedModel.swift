@@ -1,3 +1,5 @@
+import Borrowers
+import History
 import Models
 
 /// A trained model with what was found out about it afterwards, in ways that are the same for every kind: how it does on
@@ -38,6 +40,23 @@ struct FinishedModel: Sendable {
         trained.architecture, files: trained.files, table, rows: rows))
     self.trained = trained
     afterwardsSeconds = Clocks.monotonicSeconds - start - seconds
+    describe()
+  }
+
+  /// A repayment model: its own measure lies in time, it scores no borrower, and nothing is tested afterwards.
+  init(
+    repaymentOf history: EventHistory, observedThrough: EventTime, _ options: TrainingOptions,
+    _ progress: @escaping @Sendable (TrainingProgress) -> Void
+  ) throws(TrainingError) {
+    let start = Clocks.monotonicSeconds
+    trained = try RepaymentRun.train(
+      history, observedThrough: observedThrough, industry: options.industry, seed: options.seed
+    ) { progress(TrainingProgress(phase: "training repayment", share: $0, detail: "")) }
+    outOfTime = nil
+    importance = []
+    measured = Measurements(
+      trainedAt: Clocks.now, trainingSeconds: Clocks.monotonicSeconds - start, scoreMicroseconds: [:])
+    afterwardsSeconds = 0
     describe()
   }
 

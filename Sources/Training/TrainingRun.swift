@@ -7,7 +7,7 @@ import Models
 /// What `lendpulse train` was asked for.
 public struct TrainingOptions: Sendable {
   /// In the order in which they are trained.
-  public var kinds: [ModelKind] = [.overdue, .demand, .utilization]
+  public var kinds: [ModelKind] = [.overdue, .demand, .utilization, .repayment]
   public var history: HistorySource
   /// The models folder; made where it is not there.
   public var modelsDirectory: String
@@ -29,6 +29,8 @@ public struct TrainingOptions: Sendable {
   /// The new versions become challengers; what serves stays.
   public var asChallenger = false
   public var historyOptions = HistoryOptions()
+  /// Industry repayment history, for the repayment model.
+  public var industry: [IndustryIndicator] = []
 
   public init(history: HistorySource, modelsDirectory: String) {
     self.history = history
@@ -44,16 +46,14 @@ public struct TrainingOptions: Sendable {
     return options
   }
 
-  /// The kinds that a command-line name stands for: `demand`, `overdue`, `utilization` or `all`.
+  /// The kinds that a command-line name stands for: one of them, or `all`.
   public static func kinds(named name: String) throws(TrainingError) -> [ModelKind] {
     switch name {
-    case "all": return [.overdue, .demand, .utilization]
-    case "repayment":
-      throw TrainingError(
-        .usage, "train repayment: is not supported by this version; train demand, overdue, utilization or all")
+    case "all": return [.overdue, .demand, .utilization, .repayment]
     default:
       guard let kind = ModelKind(rawValue: name) else {
-        throw TrainingError(.usage, "train \(name): there is no such model; train demand, overdue, utilization or all")
+        throw TrainingError(
+          .usage, "train \(name): there is no such model; train demand, overdue, utilization, repayment or all")
       }
       return [kind]
     }
@@ -107,8 +107,9 @@ public enum TrainingRun {
     _ options: TrainingOptions, progress: @escaping @Sendable (TrainingProgress) -> Void = { _ in }
   ) throws(TrainingError) -> TrainingResult {
     try check(options)
+    if options.kinds == [.repayment] { return try RepaymentRun.run(options, progress: progress) }
     let start = Clocks.monotonicSeconds
-    let (summary, examples) = try examples(
+    let (history, examples) = try examples(
       options.history, options.historyOptions, asOf: options.asOf, observedThrough: options.observedThrough,
       horizonDays: options.horizonDays, options.exampleOptions, progress)
     let asOf = examples.asOf
@@ -117,17 +118,34 @@ public enum TrainingRun {
       asOf: asOf, labels: options.labels, seed: options.seed, includeProtected: options.includeProtected)
     let readSeconds = Clocks.monotonicSeconds - start
     var finished: [FinishedModel] = []
-    for kind in options.kinds { finished.append(try FinishedModel(kind, examples, settings, options, progress)) }
+    var leftOut: [String] = []
+    for kind in options.kinds {
+      guard kind == .repayment else {
+        finished.append(try FinishedModel(kind, examples, settings, options, progress))
+        continue
+      }
+      do throws(TrainingError) {
+        finished.append(
+          try FinishedModel(repaymentOf: history, observedThrough: asOf.observedThrough, options, progress))
+      } catch {
+        // A lender without a book yet has borrowers to learn from all the same.
+        leftOut.append("left out is " + error.description)
+      }
+    }
     progress(TrainingProgress(phase: "writing", share: nil, detail: ""))
     var result = TrainingResult(
-      models: [], summary: summary, asOf: asOf, examples: table.count, borrowers: examples.borrowers, lines: [])
+      models: [], summary: history.summary, asOf: asOf, examples: table.count, borrowers: examples.borrowers, lines: [])
     result.sample = examples.sample
     // All versions first, then the report, then the names of those that serve: what fails before the last step changes
     // nothing that serves.
     var reports: [ModelReport] = []
     let overdue = overdueProbabilities(finished)
     for model in finished {
-      var manifest = manifest(model.trained, settings, summary, table)
+      var manifest =
+        model.trained.kind == .repayment
+        ? RepaymentRun.manifest(
+          model.trained, history.summary, observedThrough: asOf.observedThrough, seed: settings.seed)
+        : manifest(model.trained, settings, history.summary, table)
       manifest.measured = model.measured
       do throws(ModelError) {
         let version = try ModelFolder.write(
@@ -154,7 +172,7 @@ public enum TrainingRun {
         throw TrainingError(.failed, error.description)
       }
     }
-    result.lines = lines(result, finished)
+    result.lines = lines(result, finished) + leftOut
     result.lines.append(
       duration(seconds: Clocks.monotonicSeconds - start, reading: readSeconds, finished))
     return result
@@ -169,7 +187,7 @@ public enum TrainingRun {
     case .overdue: return try OverdueTraining(table, settings).run(tell)
     case .demand: return try DemandTraining(table, settings).run(tell)
     case .utilization: return try UtilizationTraining(table, settings).run(tell)
-    case .repayment: throw TrainingError(.usage, "train repayment: is not supported by this version")
+    case .repayment: preconditionFailure("a platform's repayment has no examples of borrowers")
     }
   }
 
@@ -238,7 +256,7 @@ public enum TrainingRun {
   static func examples(
     _ source: HistorySource, _ historyOptions: HistoryOptions, asOf named: [EventTime], observedThrough: EventTime?,
     horizonDays: Int, _ options: ExampleOptions, _ progress: @escaping @Sendable (TrainingProgress) -> Void
-  ) throws(TrainingError) -> (HistorySummary, ExampleSet) {
+  ) throws(TrainingError) -> (EventHistory, ExampleSet) {
     if source == .standardInput, observedThrough == nil {
       throw TrainingError(.usage, "--observed-through: is needed for events on standard input")
     }
@@ -261,7 +279,7 @@ public enum TrainingRun {
       throw TrainingError(
         .failed, "\(source): no borrower has an event before \(asOf.dates.last!.dateText); name a later --as-of date")
     }
-    return (history.summary, examples)
+    return (history, examples)
   }
 
   private static func manifest(
@@ -301,7 +319,7 @@ public enum TrainingRun {
     }
   }
 
-  private static func writeReport(
+  static func writeReport(
     _ folder: String, _ result: TrainingResult, _ settings: TrainingSettings, _ reports: [ModelReport]
   ) throws(TrainingError) {
     let context = ReportContext(
@@ -324,7 +342,13 @@ public enum TrainingRun {
     ]
     lines += sampleLines(result.sample)
     lines += badLines(result.summary)
-    for (model, found) in zip(result.models, finished) {
+    return lines + self.lines(of: result.models, finished)
+  }
+
+  /// Versions, and the figures of each candidate.
+  static func lines(of models: [TrainingResult.Model], _ finished: [FinishedModel]) -> [String] {
+    var lines: [String] = []
+    for (model, found) in zip(models, finished) {
       let seconds = String(format: "%.1f", found.measured.trainingSeconds)
       let cost = found.measured.scoreMicroseconds["served"].map { String(format: ", %.1f us an event", $0) } ?? ""
       lines.append("\(model.kind.rawValue): \(model.version) (trained in \(seconds) s\(cost))")
@@ -377,7 +401,7 @@ public enum TrainingRun {
     case .demand:
       names = ["borrowing.auc", "rmse_log1p", "mae", "normalized_gini", "total_forecast_over_actual", "coverage_80"]
     case .utilization: names = ["rmse", "mae"]
-    case .repayment: names = []
+    case .repayment: names = ["wape", "wape_1d", "wape_7d", "wape_30d", "wape_92d", "coverage_80", "origins"]
     }
     return names.compactMap { name in
       metrics[name].map { "\(name) \(String(format: $0 >= 100 ? "%.0f" : "%.4f", $0))" }

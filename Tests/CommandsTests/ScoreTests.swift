@@ -60,7 +60,7 @@ import Testing
     #expect(
       outcome.errorLines == [
         "lendpulse score: no demand model is there: off are borrowing forecasts",
-        "lendpulse score: no repayment model is there: the file of --forecasts stays empty",
+        "lendpulse score: no repayment model is there: off are repayment forecasts",
       ])
     #expect(outcome.output.isEmpty)
   }

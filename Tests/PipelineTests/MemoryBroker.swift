@@ -43,7 +43,7 @@ final class MemoryBroker: Broker {
   init(partitions: Int) {
     self.partitions = partitions
     var state = State()
-    for log in [SourceLog.input, .state, .journal] {
+    for log in [SourceLog.input, .state, .journal, .platformDaily, .industryIndicators] {
       state.logs[log] = Array(repeating: [], count: partitions)
       state.ends[log] = Array(repeating: 0, count: partitions)
     }
@@ -173,6 +173,7 @@ final class MemoryProducer: TransactionProducer {
       case .abort:
         // Its records took offsets all the same.
         for record in kept where record.topic == .journal { state.ends[.journal]![Int(record.partition)] += 1 }
+        for record in kept where record.topic == .platformDaily { state.ends[.platformDaily]![0] += 1 }
         return BrokerError(.abortable, "aborted")
       case .fenced: return BrokerError(.fenced, "fenced")
       case .lostBeforeCommit: return BrokerError(.unknownOutcome, "lost")
@@ -193,15 +194,15 @@ final class MemoryProducer: TransactionProducer {
     var touched: Set<[Int]> = []
     for (topic, partition, record) in records {
       var stored = record
-      let log: SourceLog? = topic == .state ? .state : topic == .journal ? .journal : nil
-      guard let log else {
+      let logs: [OutputTopic: SourceLog] = [.state: .state, .journal: .journal, .platformDaily: .platformDaily]
+      guard let log = logs[topic] else {
         state.published[topic, default: []].append(stored)
         continue
       }
       stored.offset = state.ends[log]![Int(partition)]
       state.ends[log]![Int(partition)] += 1
       state.logs[log]![Int(partition)].append(stored)
-      touched.insert([log == .state ? 0 : 1, Int(partition)])
+      touched.insert([logIndex(log), Int(partition)])
     }
     for index in offsets.indices {
       let partition = offsets[index].partition
@@ -211,8 +212,11 @@ final class MemoryProducer: TransactionProducer {
       let position = offsets[index].position
       state.committed[partition] = CommittedOffset(offset: position.inputOffset, metadata: position.metadata)
     }
-    for one in touched { state.ends[one[0] == 0 ? .state : .journal]![one[1]] += 1 }  // The marker.
+    for one in touched { state.ends[logsOfOutputs[one[0]]]![one[1]] += 1 }  // The marker.
   }
+
+  private static let logsOfOutputs: [SourceLog] = [.state, .journal, .platformDaily]
+  private static func logIndex(_ log: SourceLog) -> Int { logsOfOutputs.firstIndex(of: log)! }
 
   private static func stored(_ entry: OutputBatch.Entry, _ bytes: borrowing ByteBuffer) -> MemoryBroker.Stored {
     func slice(_ start: Int32, _ count: Int32) -> [UInt8]? {
@@ -235,6 +239,8 @@ final class MemoryReader: LogReader {
   func committed(_ partition: Int32) throws(BrokerError) -> CommittedOffset? {
     broker.state.withLock { $0.committed[partition] }
   }
+
+  func partitions(of log: SourceLog) throws(BrokerError) -> Int { log == .platformDaily ? 1 : broker.partitions }
 
   func bounds(_ log: SourceLog, _ partition: Int32) throws(BrokerError) -> Range<Int64> {
     broker.state.withLock { state in

@@ -66,6 +66,9 @@ struct PositionTests {
     let position = Position(
       inputOffset: 12, journalOffset: 3, steps: 4, watermark: EventTime(milliseconds: -(1 << 53)))
     #expect(Position(inputOffset: 12, metadata: position.metadata) == position)
+    var forecasting = position
+    forecasting.forecasts = ForecastPosition(dailyOffset: 44, through: EventTime(milliseconds: 1_780_000_000_000))
+    #expect(Position(inputOffset: 12, metadata: forecasting.metadata) == forecasting)
   }
 
   @Test(arguments: ["", "v2;1;2;3", "v1;1;2", "v1;a;2;3", "v1;-1;0;0", "v1;1;2;3;4"])

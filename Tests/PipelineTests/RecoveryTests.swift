@@ -28,7 +28,7 @@ import Testing
     return (broker, worker.stateHashes())
   }
 
-  static let topics: [OutputTopic] = [.scores, .alerts, .leads, .deadLetters]
+  static let topics: [OutputTopic] = [.scores, .alerts, .leads, .repaymentForecasts, .deadLetters]
 
   @Test func `an undisturbed run scores every event once, and decides`() throws {
     let (broker, _) = try Self.undisturbed(seed: 1, events: 600)
@@ -36,6 +36,7 @@ import Testing
     #expect(scores.count > 400)
     #expect(!broker.published(.alerts).isEmpty)
     #expect(!broker.published(.leads).isEmpty)
+    #expect(broker.published(.repaymentForecasts)["default"]!.count > 40)
     #expect(!broker.published(.deadLetters).isEmpty)
     #expect(broker.published(.scores).values.joined().contains { $0.contains(#""trigger":"due_passed""#) })
   }

@@ -15,6 +15,7 @@ enum TestModels {
     do {
       try write(.overdue, seed: 1)
       try write(.utilization, seed: 2)
+      try writeRepayment()
       return try ModelSet.load(directory: directory)
     } catch { fatalError("\(error)") }
   }()
@@ -27,6 +28,21 @@ enum TestModels {
       return try ModelSet.load(directory: directory)
     } catch { fatalError("\(error)") }
   }()
+
+  /// A baseline, so that the forecasts follow from the totals alone.
+  private static func writeRepayment() throws {
+    let description = RepaymentDescription(
+      method: RepaymentBaseline.scheduledPaidShare.rawValue,
+      intervals: [RepaymentDescription.Interval(daysMax: 92, lower: 0.8, upper: 1.25)])
+    try ModelFolder.write(
+      directory: directory,
+      manifest: Manifest(
+        kind: .repayment, created: "2026-01-01", horizonDays: 92, featureHash: RepaymentFeatures.hash, seed: 1,
+        asOfDates: [], observedThrough: "2026-01-01",
+        data: DataWindow(from: "2025-01-01", to: "2026-01-01", borrowers: 1, examples: 1), metrics: [:],
+        trainingCard: "made for tests", architecture: .repayment(description, head: nil)),
+      files: [:])
+  }
 
   private static func write(_ kind: ModelKind, seed: UInt64) throws {
     var random = SplitMix(state: seed)
@@ -140,8 +156,9 @@ final class TestWorker {
     }
   }
 
-  /// Until all input is read and committed.
+  /// Until all input is read and committed, and all forecasts of it are.
   func drain() {
+    var quiet = 0
     for _ in 0..<10_000 {
       turn()
       let isDone = broker.state.withLock { state in
@@ -150,9 +167,18 @@ final class TestWorker {
           return state.committed[Int32(partition)].map { $0.offset > last.offset } ?? false
         }
       }
-      if isDone, worker.underWay == nil, !worker.policy.hasWork { return }
+      quiet = isDone && hasForecast && worker.underWay == nil && !worker.policy.hasWork ? quiet + 1 : 0
+      if quiet == 3 { return }
     }
     fatalError("the input is not read to its end")
+  }
+
+  /// All that partitions added up is taken, where this worker forecasts.
+  private var hasForecast: Bool {
+    guard worker.state.phase(0) == .live else { return true }
+    guard let forecaster = worker.forecasting?.forecaster else { return false }
+    let last = broker.state.withLock { $0.logs[.platformDaily]![0].last?.offset ?? -1 }
+    return forecaster.position.dailyOffset > last
   }
 
   func stop() { while worker.turn(isStopRequested: true) { clock.advance(milliseconds: 11) } }

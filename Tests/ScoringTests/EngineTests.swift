@@ -192,7 +192,7 @@ import Testing
     let hasMore = world.engine.writeSlice(inputOffset: 9, journalOffset: 2, maxBytes: 1 << 20, &world.outputs)
     #expect(!hasMore)
     let state = world.outputs.published
-    #expect(state.map(\.key) == ["@@B"])
+    #expect(state.map(\.key) == ["@@B", "@totals"])
     #expect(state[0].value == nil)
     // All its ids are forgotten.
     let anew = world.apply(TestEvent(.pageView, "v1", day: 3, borrower: "@B"))

@@ -40,6 +40,9 @@ struct RandomHistory {
         let watermark = time(day: day + Double(random.below(10)) / 3)
         journal.append((Int64(index), .idleAdvance(watermark: watermark)))
       }
+      if (index + Int(seed)) % 47 == 11 {
+        journal.append((Int64(index), .forecastInterval(hours: [24, 7, 48, 1, 13][index % 5])))
+      }
       var event = Self.event(&random, index: index, day: day)
       if random.chance(5), let earlier = input.last { event = earlier }
       input.append(event)

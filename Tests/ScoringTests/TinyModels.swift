@@ -7,11 +7,15 @@ enum TinyModels {
   static let all = make(name: "all", overdue: true, demand: true, utilization: true)
   static let withoutOverdue = make(name: "without-overdue", overdue: false, demand: true, utilization: true)
   static let withoutDemand = make(name: "without-demand", overdue: true, demand: false, utilization: true)
+  static let withRepayment = make(
+    name: "with-repayment", overdue: true, demand: false, utilization: false, repayment: true)
   static let onlyDemand = make(name: "only-demand", overdue: false, demand: true, utilization: false)
 
   /// Overdue: logistic of -2 + 0.1 for each day past due + 1.5 x use of the limit. Utilization: 0.1 + 0.8 x use of the
   /// limit + 0.15 for each page viewed in 30 days.
-  private static func make(name: String, overdue: Bool, demand: Bool, utilization: Bool) -> ModelSet {
+  private static func make(
+    name: String, overdue: Bool, demand: Bool, utilization: Bool, repayment: Bool = false
+  ) -> ModelSet {
     let directory =
       FileManager.default.temporaryDirectory.path
       + "/lendpulse-scoring-\(ProcessInfo.processInfo.processIdentifier)-\(name)"
@@ -43,6 +47,12 @@ enum TinyModels {
           directory, .utilization, .utilization(EnsembleDescription(members: [member], minimum: 0)),
           ["linear.safetensors": file], target: "cumulative")
       }
+      if repayment {
+        let intervals = [RepaymentDescription.Interval(daysMax: 92, lower: 0.5, upper: 1.5)]
+        let description = RepaymentDescription(
+          method: RepaymentBaseline.scheduledPaidShare.rawValue, intervals: intervals)
+        try write(directory, .repayment, .repayment(description, head: nil), [:], features: RepaymentFeatures.hash)
+      }
       return try ModelSet.load(directory: directory)
     } catch { fatalError("\(error)") }
   }
@@ -66,10 +76,10 @@ enum TinyModels {
 
   private static func write(
     _ directory: String, _ kind: ModelKind, _ architecture: Architecture, _ files: [String: [UInt8]],
-    target: String? = nil
+    target: String? = nil, features: String = FeatureCatalogue.hash
   ) throws {
     let manifest = Manifest(
-      kind: kind, created: "2026-01-01", target: target, horizonDays: 30, featureHash: FeatureCatalogue.hash, seed: 1,
+      kind: kind, created: "2026-01-01", target: target, horizonDays: 30, featureHash: features, seed: 1,
       asOfDates: ["2026-01-01"], observedThrough: "2026-02-01",
       data: DataWindow(from: "2025-01-01", to: "2026-02-01", borrowers: 1, examples: 1), metrics: [:],
       trainingCard: "Made by hand for tests.", architecture: architecture)

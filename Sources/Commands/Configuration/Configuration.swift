@@ -120,6 +120,8 @@ extension Configuration {
     engine.allowedLatenessMilliseconds = Int64((windows.allowedLatenessSeconds * 1_000).rounded())
     engine.dedupeWindowMilliseconds = Int64((windows.dedupeDays * Double(EventTime.millisecondsPerDay)).rounded())
     engine.settings = decisionSettings
+    engine.forecastEveryHours = repayment.everyHours
+    engine.forecastPeriodsDays = repayment.periodsDays
     return engine
   }
 

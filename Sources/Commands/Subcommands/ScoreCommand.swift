@@ -10,7 +10,7 @@ extension CommandDefinition {
     details: """
       Reads one event a line and writes the records that `run` would publish, one JSON a line. Each line takes one offset of
       the partition that Kafka's default partitioner gives its borrower_id; its occurred_at is its record's timestamp. With
-      --partitions N the scores, alerts and leads of each key, in order, are byte for byte what `run` publishes for the same
+      --partitions N the scores, alerts, leads and forecasts of each key, in order, are byte for byte what `run` publishes for the same
       lines in a topic of N partitions with windows.idle_after_s: 0. In place of a file, - is standard input or output.
       """,
     options: [
@@ -42,20 +42,20 @@ private func scoreFile(_ arguments: ParsedArguments) throws(CommandFailure) -> E
   let partitions = try arguments.integer("--partitions", 1...10_000) ?? 1
   let configuration = try Configuration.load(arguments)
   let models = try loadModels(directory: arguments.required("--models"), command: "score")
-  if let industry = arguments["--industry"] { _ = try IndustryIndicators.read(path: industry, command: "score") }
+  var indicators: [IndustryIndicator] = []
+  if let industry = arguments["--industry"] {
+    indicators = try IndustryIndicators.read(path: industry, command: "score")
+  }
   var input = try LineInput(path: arguments.required("--input"), command: "score")
   try checkOutputs(arguments, input)
   var lines = try RecordLines(arguments)
   for line in ServingModels(models).notes { StandardStreams.report("lendpulse score: \(line)") }
-  if arguments.has("--forecasts") {
-    StandardStreams.report("lendpulse score: no repayment model is there: the file of --forecasts stays empty")
-  }
   Interruption.watch()
   // Files hold JSON whatever `output` says.
   var engine = configuration.engineConfiguration
   engine.format = .json
   var scoring = unsafe LineScoring(
-    partitions: partitions, configuration: engine, models: models,
+    partitions: partitions, configuration: engine, models: models, indicators: indicators,
     identify: { line in unsafe LineIdentity(tolerant: line) })
   var progress = Progress()
   defer { progress.finish() }

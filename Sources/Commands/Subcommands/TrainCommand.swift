@@ -17,9 +17,9 @@ extension CommandDefinition {
       ChoiceDefinition(name: "demand", meaning: "what a borrower draws within 30 days"),
       ChoiceDefinition(name: "overdue", meaning: "whether a payment is missed within the horizon"),
       ChoiceDefinition(name: "utilization", meaning: "how much of the credit limit is used"),
-      ChoiceDefinition(name: "all", meaning: "these three"),
+      ChoiceDefinition(name: "repayment", meaning: "what a platform is repaid over a coming period"),
+      ChoiceDefinition(name: "all", meaning: "all four"),
     ],
-    laterChoices: ["repayment"],
     options: [historyOption, modelsOption] + exampleOptions + [
       OptionDefinition(
         name: "--seed", value: "S", meaning: "the same seed and history give the same models; default 1"),
@@ -29,13 +29,14 @@ extension CommandDefinition {
       OptionDefinition(
         name: "--prospect-days", value: "D",
         meaning: "days after a first grant in which its use is measured; default 90"),
+      industryOption,
       OptionDefinition(name: "--include-protected", meaning: "lets gender, marital status and household region in"),
       OptionDefinition(
         name: "--challenger", meaning: "the new versions do not serve: they are named challengers, to be promoted"),
       reportOption, thresholdsOption, .set,
     ],
     examples: [
-      ("lendpulse train all --history events.ndjson.gz --models models", "three models from all that is there"),
+      ("lendpulse train all --history events.ndjson.gz --models models", "four models from all that is there"),
       (
         "lendpulse train overdue --history events.ndjson --models models --as-of 2005-10-01 --observed-through 2005-11-01",
         "one model as of one date"
@@ -47,8 +48,8 @@ extension CommandDefinition {
     name: "evaluate",
     summary: "measures models on a history that they were not trained on",
     options: [historyOption, modelsOption] + exampleOptions + [
-      OptionDefinition(name: "--challenger", meaning: "measures the challengers in place of what serves"), reportOption,
-      thresholdsOption, .set,
+      OptionDefinition(name: "--challenger", meaning: "measures the challengers in place of what serves"),
+      industryOption, reportOption, thresholdsOption, .set,
     ],
     examples: [
       ("lendpulse evaluate --history later.ndjson --models models", "the figures of every model that serves"),
@@ -64,6 +65,8 @@ extension CommandDefinition {
     meaning: "past events: an .ndjson file, also .gz, or - for standard input")
   private static let modelsOption = OptionDefinition(
     name: "--models", value: "DIR", isRequired: true, meaning: "the folder of models")
+  private static let industryOption = OptionDefinition(
+    name: "--industry", value: "FILE", meaning: "industry repayment history, for the repayment model")
   private static let reportOption = OptionDefinition(
     name: "--report", value: "DIR", meaning: "where metrics.json and a page for each kind go; default: nowhere")
   private static let thresholdsOption = OptionDefinition(
@@ -102,6 +105,7 @@ private func trainModels(_ arguments: ParsedArguments) throws(CommandFailure) ->
   options.asOfEvents = try arguments.integer("--as-of-events", 0...1_000) ?? options.asOfEvents
   options.maxExamples = try arguments.integer("--max-examples", 1...Int.max) ?? options.maxExamples
   options.includeProtected = arguments.has("--include-protected")
+  if let path = arguments["--industry"] { options.industry = try IndustryIndicators.read(path: path, command: "train") }
   options.reportDirectory = arguments["--report"]
   options.thresholds = try Configuration.load(arguments).thresholds
   options.asChallenger = arguments.has("--challenger")
@@ -120,6 +124,9 @@ private func evaluateModels(_ arguments: ParsedArguments) throws(CommandFailure)
   options.horizonDays = try arguments.integer("--horizon-days", 1...365) ?? options.horizonDays
   options.asOfEvents = try arguments.integer("--as-of-events", 0...1_000) ?? options.asOfEvents
   options.maxExamples = try arguments.integer("--max-examples", 1...Int.max) ?? options.maxExamples
+  if let path = arguments["--industry"] {
+    options.industry = try IndustryIndicators.read(path: path, command: "evaluate")
+  }
   options.reportDirectory = arguments["--report"]
   options.thresholds = try Configuration.load(arguments).thresholds
   options.ofChallengers = arguments.has("--challenger")
@@ -129,7 +136,7 @@ private func evaluateModels(_ arguments: ParsedArguments) throws(CommandFailure)
   }
 }
 
-private func history(_ arguments: ParsedArguments) throws(CommandFailure) -> HistorySource {
+func history(_ arguments: ParsedArguments) throws(CommandFailure) -> HistorySource {
   do throws(HistoryError) {
     return try HistorySource(arguments.required("--history"))
   } catch {
@@ -161,7 +168,7 @@ private func report(
 }
 
 extension TrainingProgress {
-  fileprivate var line: String {
+  var line: String {
     let percent = share.map { " \(Int($0 * 100)) %" } ?? ""
     return phase + percent + (detail.isEmpty ? "" : ", \(detail)")
   }
