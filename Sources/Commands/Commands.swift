@@ -53,14 +53,13 @@ enum Version {
 /// Every command, in the order of its help.
 enum Commands {
   static let all: [CommandDefinition] = [
-    .demo, .run, .topics, .score, .train, .evaluate, .simulate, .features, .models, .check,
+    .demo, .run, .topics, .score, .train, .evaluate, .import, .simulate, .features, .models, .check,
   ]
 
   /// Named by the contract and not made yet: what to use until then.
   static let later = [
     "forecast": "repayment models come later",
     "examples": "train reads a history directly",
-    "import": "train and evaluate read .ndjson and .ndjson.gz files",
     "replay": "score decides a file of events again",
   ]
 

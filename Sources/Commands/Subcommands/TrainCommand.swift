@@ -61,7 +61,7 @@ extension CommandDefinition {
 
   private static let historyOption = OptionDefinition(
     name: "--history", value: "SOURCE", isRequired: true,
-    meaning: "past events: an .ndjson file, also .gz, or - for standard input")
+    meaning: "past events: an .ndjson file (also .gz), sqlite:FILE, a postgresql:// address, or - for standard input")
   private static let modelsOption = OptionDefinition(
     name: "--models", value: "DIR", isRequired: true, meaning: "the folder of models")
   private static let reportOption = OptionDefinition(
@@ -129,7 +129,7 @@ private func evaluateModels(_ arguments: ParsedArguments) throws(CommandFailure)
   }
 }
 
-private func history(_ arguments: ParsedArguments) throws(CommandFailure) -> HistorySource {
+func history(_ arguments: ParsedArguments) throws(CommandFailure) -> HistorySource {
   do throws(HistoryError) {
     return try HistorySource(arguments.required("--history"))
   } catch {
