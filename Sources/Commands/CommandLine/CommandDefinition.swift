@@ -23,6 +23,12 @@ struct OptionDefinition: Equatable, Sendable {
     option.isRequired = true
     return option
   }
+
+  func optional() -> OptionDefinition {
+    var option = self
+    option.isRequired = false
+    return option
+  }
 }
 
 /// A choice that stands after the command's name, such as `create` in `topics create`.
