@@ -25,9 +25,6 @@ private func dispatch(_ arguments: [String]) throws(CommandFailure) -> ExitStatu
     return .done
   default: break
   }
-  if let later = Commands.later[name] {
-    throw .misused("lendpulse \(name): not in this version (\(later))")
-  }
   guard let command = Commands.all.first(where: { $0.name == name }) else {
     let suggestion = Suggestion.phrase(for: name, among: Commands.all.map(\.name))
     throw .misused("lendpulse: unknown command \(name)\(suggestion) (lendpulse --help lists them)")
@@ -53,13 +50,8 @@ enum Version {
 /// Every command, in the order of its help.
 enum Commands {
   static let all: [CommandDefinition] = [
-    .demo, .run, .topics, .score, .replay, .train, .evaluate, .forecast, .simulate, .features, .models, .check,
-  ]
-
-  /// Named by the contract and not made yet: what to use until then.
-  static let later = [
-    "examples": "train reads a history directly",
-    "import": "train and evaluate read .ndjson and .ndjson.gz files",
+    .demo, .run, .topics, .score, .replay, .train, .evaluate, .forecast, .examples, .import, .simulate, .features, .models,
+    .check,
   ]
 
   static var help: String {

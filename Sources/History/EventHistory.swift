@@ -1,4 +1,6 @@
 import Borrowers
+import Dispatch
+import Synchronization
 
 /// How a history is read. Every bound is here.
 public struct HistoryOptions: Sendable {
@@ -7,6 +9,8 @@ public struct HistoryOptions: Sendable {
   public var memoryLimit = 512 << 20
   /// Where those files lie; they have no name there and vanish with the process.
   public var temporaryDirectory = HistoryOptions.systemTemporaryDirectory
+  /// Whose borrowers are kept; nil: all.
+  public var shard: HistoryShard?
   /// Bad lines described one by one; all are counted.
   public var reportedBadLines = 5
   /// How far apart two events of one event_id may lie and still be a repeat: `windows.dedupe_days`.
@@ -14,33 +18,46 @@ public struct HistoryOptions: Sendable {
   public init() {}
 }
 
-/// A line that is no event.
+/// A line of a file, or a row of a database, that is no event.
 public struct BadLine: Equatable, Sendable {
-  /// From 1.
+  public enum Unit: String, Sendable { case line, row }
+
+  public var unit = Unit.line
+  /// From 1, in the order of reading.
   public var number: Int
   public var code: DeadLetterCode
   /// The field it is about; empty where none is.
   public var field: String
 
+  public init(unit: Unit = .line, number: Int, code: DeadLetterCode, field: String) {
+    self.unit = unit
+    self.number = number
+    self.code = code
+    self.field = field
+  }
+
   /// `line 7: out_of_range (amount)`; no part of the line, which may hold personal data.
-  public var description: String { "line \(number): \(code.name)\(field.isEmpty ? "" : " (\(field))")" }
+  public var description: String { "\(unit.rawValue) \(number): \(code.name)\(field.isEmpty ? "" : " (\(field))")" }
 }
 
 /// How far reading has come.
 public struct HistoryProgress: Sendable {
   public var events: Int
-  /// Bytes of the file as it lies on disk; `totalBytes` is 0 where unknown.
+  /// Bytes of the file as it lies on disk, rows of a database; `totalBytes` is 0 where unknown.
   public var bytes: Int64
   public var totalBytes: Int64
 }
 
 /// What a history holds.
 public struct HistorySummary: Equatable, Sendable {
+  /// That are left: without repeats and without what an erasure took, of the borrowers that are kept. So a file and a
+  /// database that has left these out already say the same.
   public var events = 0
   public var badLines = 0
   public var firstBadLines: [BadLine] = []
-  /// `.distantFuture` and `.distantPast` where there is no event.
+  /// Of the events that are left; `.distantFuture` where there is none.
   public var earliest = EventTime.distantFuture
+  /// Of all that was read; `.distantPast` where there was nothing.
   public var latest = EventTime.distantPast
   /// Whether temporary files were needed.
   public var isSpilled = false
@@ -95,17 +112,24 @@ public final class EventHistory: Sendable {
   ) throws(HistoryError) {
     self.source = source
     dedupeWindowMilliseconds = options.dedupeWindowMilliseconds
-    var lines: LineReader
-    switch source {
-    case .ndjson(let path): lines = try LineReader(path: path)
-    case .standardInput: lines = try LineReader(standardInput: ())
-    case .sqlite, .postgresql:
-      throw HistoryError(
-        .usage, "--history \(source): databases are not supported by this version; name an .ndjson or .ndjson.gz file")
-    }
     var grouping = Grouping(options: options)
-    summary = try grouping.read(&lines, options: options, progress: progress)
+    let read: HistorySummary
+    switch source {
+    case .ndjson(let path):
+      var lines = try LineReader(path: path)
+      read = try grouping.read(&lines, options: options, progress: progress)
+    case .standardInput:
+      var lines = try LineReader(standardInput: ())
+      read = try grouping.read(&lines, options: options, progress: progress)
+    case .sqlite(let path):
+      var rows = try SQLiteEvents.open(path: path)
+      read = try grouping.read(&rows, options: options, progress: progress)
+    case .postgresql(let address):
+      var rows = try PostgreSQLEvents.open(address: address)
+      read = try grouping.read(&rows, options: options, progress: progress)
+    }
     partitions = try grouping.finish()
+    summary = Self.completed(read, partitions, dedupeWindowMilliseconds: dedupeWindowMilliseconds)
   }
 
   /// Events that are there already, for tests and simulations.
@@ -115,8 +139,26 @@ public final class EventHistory: Sendable {
     var grouping = Grouping(options: options)
     var summary = HistorySummary()
     for event in events { try grouping.add(event, to: &summary) }
-    self.summary = summary
     partitions = try grouping.finish()
+    self.summary = Self.completed(summary, partitions, dedupeWindowMilliseconds: dedupeWindowMilliseconds)
+  }
+
+  /// Counts what is left of each borrower, on all cores.
+  private static func completed(
+    _ read: HistorySummary, _ partitions: [StoredPartition], dedupeWindowMilliseconds: Int64
+  ) -> HistorySummary {
+    let left = Mutex((events: 0, earliest: EventTime.distantFuture))
+    DispatchQueue.concurrentPerform(iterations: partitions.count) { index in
+      var part = (events: 0, earliest: EventTime.distantFuture)
+      partitions[index].forEachBorrower(dedupeWindowMilliseconds: dedupeWindowMilliseconds) { events in
+        part.events += events.count
+        part.earliest = min(part.earliest, events[0].occurredAt)
+      }
+      left.withLock { $0 = ($0.events + part.events, min($0.earliest, part.earliest)) }
+    }
+    var summary = read
+    (summary.events, summary.earliest) = left.withLock { $0 }
+    return summary
   }
 
   /// Calls `body` for each borrower of one partition that has events left, in an order that depends on the borrowers'
@@ -124,11 +166,31 @@ public final class EventHistory: Sendable {
   public func forEachBorrower<Failure: Error>(
     inPartition partition: Int, _ body: (BorrowerEvents) throws(Failure) -> Void
   ) throws(Failure) {
-    let bytes = partitions[partition].read()
+    try partitions[partition].forEachBorrower(dedupeWindowMilliseconds: dedupeWindowMilliseconds, body)
+  }
+
+  /// Whether a borrower of one hash comes before one of another: by partition, and within it by hash.
+  public static func precedes(_ first: UInt64, _ second: UInt64) -> Bool {
+    let partitions = (first % UInt64(partitionCount), second % UInt64(partitionCount))
+    return partitions.0 != partitions.1 ? partitions.0 < partitions.1 : first < second
+  }
+
+  /// `forEachBorrower` over all partitions.
+  public func forEachBorrower<Failure: Error>(_ body: (BorrowerEvents) throws(Failure) -> Void) throws(Failure) {
+    for partition in 0..<Self.partitionCount { try forEachBorrower(inPartition: partition, body) }
+  }
+}
+
+extension StoredPartition {
+  /// Calls `body` for each borrower that has events left, in the order of the ids' hashes.
+  fileprivate func forEachBorrower<Failure: Error>(
+    dedupeWindowMilliseconds: Int64, _ body: (BorrowerEvents) throws(Failure) -> Void
+  ) throws(Failure) {
+    let bytes = read()
     var entries: [(borrower: UInt64, offset: Int)] = []
     var offset = 0
     while offset < bytes.count {
-      let borrower = StoredPartition.readHash(bytes, at: &offset)
+      let borrower = Self.readHash(bytes, at: &offset)
       let length = Int(StoredEvent.readVarint(bytes, &offset))
       entries.append((borrower, offset))
       offset += length
@@ -146,11 +208,6 @@ public final class EventHistory: Sendable {
       if group.count > 0 { try body(group) }
       start = end
     }
-  }
-
-  /// `forEachBorrower` over all partitions.
-  public func forEachBorrower<Failure: Error>(_ body: (BorrowerEvents) throws(Failure) -> Void) throws(Failure) {
-    for partition in 0..<Self.partitionCount { try forEachBorrower(inPartition: partition, body) }
   }
 }
 

@@ -14,56 +14,41 @@ struct Grouping: ~Copyable {
   private var buffered = 0
   private let memoryLimit: Int
   private let temporaryDirectory: String
+  private let shard: HistoryShard?
   private var record: [UInt8] = []
 
   init(options: HistoryOptions) {
     memoryLimit = options.memoryLimit
     temporaryDirectory = options.temporaryDirectory
+    shard = options.shard
   }
 
-  mutating func read(
-    _ lines: inout LineReader, options: HistoryOptions, progress: (HistoryProgress) -> Void
+  mutating func read<Lines: EventLines & ~Copyable>(
+    _ lines: inout Lines, options: HistoryOptions, progress: (HistoryProgress) -> Void
   ) throws(HistoryError) -> HistorySummary {
     var summary = HistorySummary()
-    var line = ByteBuffer(capacity: 1 << 12)
-    var decoder = EventDecoder()
+    var decoding = LineDecoding(reportedBadLines: options.reportedBadLines, shard: shard)
     var event = BorrowerEvent()
-    var number = 0
-    while true {
-      let result = try lines.readLine(into: &line)
-      if result == .end { break }
-      number += 1
-      if number & 0x3FFF == 0 {
-        progress(HistoryProgress(events: summary.events, bytes: lines.offset, totalBytes: lines.fileSize))
-      }
-      if result == .line, line.isBlank { continue }
-      do throws(DecodingError) {
-        if result == .tooLong { throw DecodingError(.tooLarge) }
-        // A line is its own record: nothing is ahead of it.
-        try unsafe decoder.decode(
-          line.bytes, key: nil, contentType: nil, recordTimestamp: .distantFuture, into: &event)
-      } catch {
-        summary.badLines += 1
-        if summary.firstBadLines.count < options.reportedBadLines {
-          summary.firstBadLines.append(BadLine(number: number, code: error.code, field: error.field.description))
-        }
-        continue
-      }
+    var read = 0
+    while try decoding.next(&lines, into: &event) {
       try add(event, to: &summary)
+      read += 1
+      if read & 0x3FFF == 0 { progress(HistoryProgress(events: read, bytes: lines.done, totalBytes: lines.total)) }
     }
-    progress(HistoryProgress(events: summary.events, bytes: lines.fileSize, totalBytes: lines.fileSize))
+    progress(HistoryProgress(events: read, bytes: lines.total, totalBytes: lines.total))
+    summary.badLines = decoding.badLines
+    summary.firstBadLines = decoding.firstBadLines
     summary.isSpilled = !files.isEmpty
     return summary
   }
 
   mutating func add(_ event: borrowing BorrowerEvent, to summary: inout HistorySummary) throws(HistoryError) {
-    summary.events += 1
-    summary.earliest = min(summary.earliest, event.occurredAt)
     summary.latest = max(summary.latest, event.occurredAt)
     let id = event.borrowerID
     let hash = unsafe event.text.withUnsafeBufferPointer {
       unsafe Murmur.hash64(UnsafeBufferPointer(rebasing: $0[Int(id.start)..<Int(id.start + id.count)]))
     }
+    if let shard, !shard.contains(hash: hash) { return }
     record.removeAll(keepingCapacity: true)
     StoredEvent.append(event, to: &record)
     let partition = Int(hash % UInt64(EventHistory.partitionCount))
@@ -93,13 +78,6 @@ struct Grouping: ~Copyable {
     guard !files.isEmpty else { return buffers.map { .memory($0) } }
     try spill()
     return files.map { .file($0) }
-  }
-}
-
-extension ByteBuffer {
-  fileprivate var isBlank: Bool {
-    for index in 0..<count where self[index] != 0x20 && self[index] != 0x09 { return false }
-    return true
   }
 }
 

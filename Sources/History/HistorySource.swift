@@ -1,3 +1,5 @@
+import Foundation
+
 /// Why a history could not be read. `description` is one line that names the file and the mend.
 public struct HistoryError: Error, CustomStringConvertible, Equatable, Sendable {
   public enum Kind: Sendable {
@@ -8,10 +10,17 @@ public struct HistoryError: Error, CustomStringConvertible, Equatable, Sendable 
   }
   public var kind: Kind
   public var description: String
+  /// SQLSTATE, of a database that gives one.
+  var code = ""
 
   public init(_ kind: Kind, _ description: String) {
     self.kind = kind
     self.description = description
+  }
+
+  init(_ kind: Kind, _ description: String, code: String) {
+    self.init(kind, description)
+    self.code = code
   }
 }
 
@@ -38,13 +47,24 @@ public enum HistorySource: Equatable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// Names the source in messages; an address is cut to its scheme, since it may hold a password.
+  /// Names the source in messages; of an address only host, port and database, since the rest may hold a password.
   public var description: String {
     switch self {
     case .ndjson(let path): path
     case .standardInput: "standard input"
     case .sqlite(let path): "sqlite:\(path)"
-    case .postgresql: "postgresql:"
+    case .postgresql(let address): "postgresql:" + Self.place(address)
     }
+  }
+
+  /// `//host:port/database`; empty where it cannot be told for certain what is a password.
+  private static func place(_ address: String) -> String {
+    guard let start = address.range(of: "://")?.upperBound else { return "" }
+    let rest = address[start...]
+    let query = rest.firstIndex(of: "?") ?? rest.endIndex
+    // A password may hold a question mark, and a query may hold a password.
+    guard !rest[query...].contains("@") else { return "" }
+    let host = rest[..<query].lastIndex(of: "@").map { rest.index(after: $0) } ?? rest.startIndex
+    return "//" + rest[host..<query]
   }
 }

@@ -12,13 +12,17 @@ public struct AsOfDates: Equatable, Sendable {
 
   /// Labels lie in the horizon that begins at a date, and no horizon passes `observedThrough` (default: the latest event
   /// of the history). Without named dates, they count back from it, less the horizon, by 30 days, to the first event.
+  ///
+  /// `isPiece`: the source is a piece of a history whose rest is elsewhere. It may hold no event, or none before a date:
+  /// then it has no example there, and dates may be none at all.
   public static func resolve(
-    named: [EventTime], observedThrough: EventTime?, horizonDays: Int, summary: HistorySummary, source: HistorySource
+    named: [EventTime], observedThrough: EventTime?, horizonDays: Int, summary: HistorySummary, source: HistorySource,
+    isPiece: Bool = false
   ) throws(TrainingError) -> AsOfDates {
     guard horizonDays >= 1, horizonDays <= 365 else {
       throw TrainingError(.usage, "--horizon-days \(horizonDays): must lie within 1 and 365")
     }
-    guard summary.events > 0 else {
+    guard isPiece || summary.events > 0 else {
       throw TrainingError(.failed, "\(source): holds no event\(badLineHint(summary))")
     }
     guard source != .standardInput || observedThrough != nil else {
@@ -37,7 +41,7 @@ public struct AsOfDates: Equatable, Sendable {
             "--as-of \(date.dateText): its horizon of \(horizonDays) days ends on \((date + horizon).dateText), "
               + "after what was observed (\(end.text)); name an earlier date or --observed-through")
         }
-        guard date > summary.earliest else {
+        guard isPiece || date > summary.earliest else {
           throw TrainingError(
             .usage,
             "--as-of \(date.dateText): no event of \(source) lies before it (the first is of \(summary.earliest.text))")
@@ -51,7 +55,7 @@ public struct AsOfDates: Equatable, Sendable {
       dates.append(date)
       date = date - 30 * EventTime.millisecondsPerDay
     }
-    guard !dates.isEmpty else {
+    guard isPiece || !dates.isEmpty else {
       throw TrainingError(
         .failed,
         "\(source): spans \(summary.earliest.dateText) to \(end.dateText), too short for a horizon of \(horizonDays) days; "

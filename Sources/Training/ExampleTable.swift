@@ -26,6 +26,25 @@ public struct ExampleTable: Sendable {
 
   public init() {}
 
+  /// Columns that were made elsewhere; rows in the order that this type promises, `pictureStarts` one longer than they.
+  init(
+    features: [Float], borrowers: [UInt64], dates: [Int], times: [EventTime], labels: [ExampleLabels], owes: [Bool],
+    isPastDue: [Bool], pictureStarts: [Int], pictureCells: [UInt16], pictureValues: [Float]
+  ) {
+    count = borrowers.count
+    precondition(features.count == count * FeatureCatalogue.count && pictureStarts.count == count + 1)
+    self.features = features
+    self.borrowers = borrowers
+    self.dates = dates
+    self.times = times
+    self.labels = labels
+    self.owes = owes
+    self.isPastDue = isPastDue
+    self.pictureStarts = pictureStarts
+    self.pictureCells = pictureCells
+    self.pictureValues = pictureValues
+  }
+
   /// Of the overdue model: owes at the time, or draws within the horizon.
   public func isOverdueExample(_ row: Int) -> Bool { owes[row] || labels[row].hasDrawn }
 

@@ -9,6 +9,11 @@ public struct TrainingOptions: Sendable {
   /// In the order in which they are trained.
   public var kinds: [ModelKind] = [.overdue, .demand, .utilization, .repayment]
   public var history: HistorySource
+  /// Folders that `lendpulse examples` wrote: where any is named, they stand for the history, which is not read, and they
+  /// say dates, horizon and labels.
+  public var exampleFolders: [String] = []
+  /// Options of the command line that were given beside `exampleFolders`, and have to be what the examples were made with.
+  public var statedLabels: [(option: String, value: String)] = []
   /// The models folder; made where it is not there.
   public var modelsDirectory: String
   /// Empty: count back from what was observed.
@@ -107,21 +112,28 @@ public enum TrainingRun {
     _ options: TrainingOptions, progress: @escaping @Sendable (TrainingProgress) -> Void = { _ in }
   ) throws(TrainingError) -> TrainingResult {
     try check(options)
-    if options.kinds == [.repayment] { return try RepaymentRun.run(options, progress: progress) }
+    if options.kinds == [.repayment] {
+      guard options.exampleFolders.isEmpty else {
+        throw TrainingError(.usage, "train repayment: learns from a history, not from --examples; name a --history")
+      }
+      try RepaymentRun.run(options, progress: progress)
+    }
     let start = Clocks.monotonicSeconds
-    let (history, examples) = try examples(
-      options.history, options.historyOptions, asOf: options.asOf, observedThrough: options.observedThrough,
-      horizonDays: options.horizonDays, options.exampleOptions, progress)
+    let (history, summary, examples) = try allExamples(options, progress)
     let asOf = examples.asOf
     let table = examples.table
     let settings = TrainingSettings(
-      asOf: asOf, labels: options.labels, seed: options.seed, includeProtected: options.includeProtected)
+      asOf: asOf, labels: examples.options.labels, seed: options.seed, includeProtected: options.includeProtected)
     let readSeconds = Clocks.monotonicSeconds - start
     var finished: [FinishedModel] = []
     var leftOut: [String] = []
     for kind in options.kinds {
       guard kind == .repayment else {
         finished.append(try FinishedModel(kind, examples, settings, options, progress))
+        continue
+      }
+      guard let history else {
+        leftOut.append("left out is repayment: it learns from a history, not from --examples")
         continue
       }
       do throws(TrainingError) {
@@ -134,7 +146,7 @@ public enum TrainingRun {
     }
     progress(TrainingProgress(phase: "writing", share: nil, detail: ""))
     var result = TrainingResult(
-      models: [], summary: history.summary, asOf: asOf, examples: table.count, borrowers: examples.borrowers, lines: [])
+      models: [], summary: summary, asOf: asOf, examples: table.count, borrowers: examples.borrowers, lines: [])
     result.sample = examples.sample
     // All versions first, then the report, then the names of those that serve: what fails before the last step changes
     // nothing that serves.
@@ -144,8 +156,8 @@ public enum TrainingRun {
       var manifest =
         model.trained.kind == .repayment
         ? RepaymentRun.manifest(
-          model.trained, history.summary, observedThrough: asOf.observedThrough, seed: settings.seed)
-        : manifest(model.trained, settings, history.summary, table)
+          model.trained, summary, observedThrough: asOf.observedThrough, seed: settings.seed)
+        : manifest(model.trained, settings, summary, table)
       manifest.measured = model.measured
       do throws(ModelError) {
         let version = try ModelFolder.write(
@@ -257,28 +269,14 @@ public enum TrainingRun {
     _ source: HistorySource, _ historyOptions: HistoryOptions, asOf named: [EventTime], observedThrough: EventTime?,
     horizonDays: Int, _ options: ExampleOptions, _ progress: @escaping @Sendable (TrainingProgress) -> Void
   ) throws(TrainingError) -> (EventHistory, ExampleSet) {
-    if source == .standardInput, observedThrough == nil {
-      throw TrainingError(.usage, "--observed-through: is needed for events on standard input")
-    }
-    let history: EventHistory
-    do throws(HistoryError) {
-      history = try EventHistory(source, options: historyOptions) { read in
-        let share = read.totalBytes > 0 ? Double(read.bytes) / Double(read.totalBytes) : nil
-        progress(TrainingProgress(phase: "reading events", share: share, detail: "\(read.events) events"))
-      }
-    } catch {
-      throw TrainingError(error.kind == .usage ? .usage : .failed, error.description)
-    }
+    let history = try history(source, historyOptions, observedThrough, progress)
     let asOf = try AsOfDates.resolve(
       named: named, observedThrough: observedThrough, horizonDays: horizonDays, summary: history.summary, source: source
     )
     let examples = try ExampleSet.make(history, asOf, options) {
       progress(TrainingProgress(phase: "making examples", share: $0, detail: ""))
     }
-    guard examples.table.count > 0 else {
-      throw TrainingError(
-        .failed, "\(source): no borrower has an event before \(asOf.dates.last!.dateText); name a later --as-of date")
-    }
+    guard examples.table.count > 0 else { throw noExamples(source, asOf) }
     return (history, examples)
   }
 
@@ -286,8 +284,8 @@ public enum TrainingRun {
     _ model: TrainedModel, _ settings: TrainingSettings, _ summary: HistorySummary, _ table: ExampleTable
   ) -> Manifest {
     var counts = model.counts
+    // No count of bad lines: a database into which the history was imported has none, and gives the same model.
     counts["events"] = summary.events
-    counts["bad_lines"] = summary.badLines
     return Manifest(
       kind: model.kind, created: settings.asOf.dates.last!.dateText,
       target: model.kind == .utilization ? settings.labels.utilizationTarget.rawValue : nil,

@@ -53,7 +53,6 @@ import Testing
       #expect(command.help.hasPrefix("Usage: lendpulse \(command.name)"))
       #expect(command.help.contains("Examples:"))
       for option in command.options { #expect(command.help.contains("  \(option.spelling)  ")) }
-      #expect(Commands.later[command.name] == nil)
     }
   }
 

@@ -8,12 +8,6 @@ import Testing
     let typo = try await Program.run(["scroe"])
     #expect(typo.status == 2)
     #expect(typo.errors == "lendpulse: unknown command scroe; did you mean score? (lendpulse --help lists them)\n")
-    for name in Commands.later.keys {
-      let later = try await Program.run([name, "--history", "x"])
-      #expect(later.status == 2)
-      #expect(later.errorLines.count == 1)
-      #expect(later.errors.contains("not in this version"))
-    }
     #expect(try await Program.run([]).status == 2)
   }
 

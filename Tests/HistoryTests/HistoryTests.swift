@@ -5,7 +5,7 @@ import Testing
 @testable import History
 
 /// Files of one test, in a folder of its own.
-private struct Workplace {
+struct Workplace {
   let folder = FileManager.default.temporaryDirectory.appendingPathComponent("lendpulse-\(UUID().uuidString)")
   init() throws { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) }
 
@@ -18,7 +18,7 @@ private struct Workplace {
   func remove() { try? FileManager.default.removeItem(at: folder) }
 }
 
-private func line(_ id: String, _ borrower: String, _ time: String, _ rest: String) -> String {
+func line(_ id: String, _ borrower: String, _ time: String, _ rest: String) -> String {
   #"{"event_id":"\#(id)","borrower_id":"\#(borrower)","occurred_at":"\#(time)",\#(rest)}"# + "\n"
 }
 
@@ -33,7 +33,7 @@ private func ids(_ history: EventHistory) -> [String: [String]] {
   return result
 }
 
-private func gzip(_ path: String) throws -> Data {
+func gzip(_ path: String) throws -> Data {
   let process = Process()
   process.executableURL = URL(fileURLWithPath: "/bin/gzip")
   process.arguments = ["-c", path]
@@ -163,13 +163,16 @@ private let sample =
   #expect(first == second)
 }
 
-@Test func `sources are told apart, and those not supported are refused as bad usage`() throws {
+@Test func `sources are told apart, and one that is not there is bad usage`() throws {
   #expect(try HistorySource("-") == .standardInput)
   #expect(try HistorySource("a/b.ndjson.gz") == .ndjson(path: "a/b.ndjson.gz"))
   #expect(try HistorySource("sqlite:x.db") == .sqlite(path: "x.db"))
   let address = try HistorySource("postgresql://user:secret@host/db")
-  #expect(!address.description.contains("secret"))
-  for source in [address, .sqlite(path: "x.db"), .ndjson(path: "/nowhere/at/all.ndjson"), .ndjson(path: "/")] {
+  #expect(address.description == "postgresql://host/db")
+  for hidden in ["user:se?cret@host/db", "host/db?password=se@cret", "host?password=secret", "user:sec@ret@host"] {
+    #expect(!(try HistorySource("postgresql://\(hidden)").description.contains("ret")))
+  }
+  for source in [HistorySource.sqlite(path: "x.db"), .ndjson(path: "/nowhere/at/all.ndjson"), .ndjson(path: "/")] {
     let error = #expect(throws: HistoryError.self) { try EventHistory(source) }
     #expect(error?.kind == .usage)
   }

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Training
 
-private func ndjson(_ events: [BorrowerEvent]) -> String {
+func ndjson(_ events: [BorrowerEvent]) -> String {
   events.map { event in
     var fields = [
       "\"event_id\":\"\(event.string(event.eventID)!)\"", "\"borrower_id\":\"\(event.string(event.borrowerID)!)\"",
@@ -86,7 +86,7 @@ private func train(
     ("no utilization", "utilization", try place.write("no.ndjson", ndjson(constant)), "5 folds"),
     ("nothing repaid", "repayment", try place.write("unpaid.ndjson", ndjson(constant)), "whole days with loans"),
     ("missing", "all", place.path("none.ndjson"), "none.ndjson"),
-    ("database", "all", "sqlite:history.db", "not supported"),
+    ("database", "all", "sqlite:history.db", "no such file"),
     ("folder", "all", place.folder.path, "folder"),
   ]
   for test in cases {

@@ -23,6 +23,12 @@ struct OptionDefinition: Equatable, Sendable {
     option.isRequired = true
     return option
   }
+
+  func optional() -> OptionDefinition {
+    var option = self
+    option.isRequired = false
+    return option
+  }
 }
 
 /// A choice that stands after the command's name, such as `create` in `topics create`.
@@ -45,8 +51,6 @@ struct CommandDefinition: Sendable {
   var details = ""
   /// Exactly one of these is required where there are any.
   var choices: [ChoiceDefinition] = []
-  /// Choices of the contract that this version does not have.
-  var laterChoices: [String] = []
   var options: [OptionDefinition] = []
   /// Command lines with what they do.
   var examples: [(line: String, effect: String)] = []

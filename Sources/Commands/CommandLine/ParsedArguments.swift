@@ -93,9 +93,6 @@ struct ParsedArguments: Equatable, Sendable {
       operands.append(word)
       return
     }
-    guard !definition.laterChoices.contains(word) else {
-      throw .misused("lendpulse \(command) \(word): not in this version; say \(Self.either(names))")
-    }
     guard names.contains(word) else {
       throw misuse("unknown: \(word); say \(Self.either(names))\(Suggestion.phrase(for: word, among: names))")
     }

@@ -20,15 +20,9 @@ extension CommandDefinition {
       ChoiceDefinition(name: "repayment", meaning: "what a platform is repaid over a coming period"),
       ChoiceDefinition(name: "all", meaning: "all four"),
     ],
-    options: [historyOption, modelsOption] + exampleOptions + [
+    options: [historyOption.optional(), examplesOption, modelsOption] + exampleOptions + labelOptions + [
       OptionDefinition(
         name: "--seed", value: "S", meaning: "the same seed and history give the same models; default 1"),
-      OptionDefinition(name: "--overdue-days", value: "D", meaning: "days past due that count as overdue; default 1"),
-      OptionDefinition(
-        name: "--utilization-target", value: "TARGET", meaning: "balance or cumulative; default cumulative"),
-      OptionDefinition(
-        name: "--prospect-days", value: "D",
-        meaning: "days after a first grant in which its use is measured; default 90"),
       industryOption,
       OptionDefinition(name: "--include-protected", meaning: "lets gender, marital status and household region in"),
       OptionDefinition(
@@ -60,9 +54,12 @@ extension CommandDefinition {
     ]
   ) { arguments throws(CommandFailure) in try evaluateModels(arguments) }
 
-  private static let historyOption = OptionDefinition(
+  static let historyOption = OptionDefinition(
     name: "--history", value: "SOURCE", isRequired: true,
-    meaning: "past events: an .ndjson file, also .gz, or - for standard input")
+    meaning: "past events: an .ndjson file (also .gz), sqlite:FILE, a postgresql:// address, or - for standard input")
+  private static let examplesOption = OptionDefinition(
+    name: "--examples", value: "DIR", repeats: true,
+    meaning: "in place of a history: a table that lendpulse examples wrote, or a folder of its pieces")
   private static let modelsOption = OptionDefinition(
     name: "--models", value: "DIR", isRequired: true, meaning: "the folder of models")
   private static let industryOption = OptionDefinition(
@@ -71,7 +68,14 @@ extension CommandDefinition {
     name: "--report", value: "DIR", meaning: "where metrics.json and a page for each kind go; default: nowhere")
   private static let thresholdsOption = OptionDefinition(
     name: "--config", value: "FILE", meaning: "a configuration, for the thresholds of alerts and leads in the report")
-  private static let exampleOptions = [
+  static let labelOptions = [
+    OptionDefinition(name: "--overdue-days", value: "D", meaning: "days past due that count as overdue; default 1"),
+    OptionDefinition(
+      name: "--utilization-target", value: "TARGET", meaning: "balance or cumulative; default cumulative"),
+    OptionDefinition(
+      name: "--prospect-days", value: "D", meaning: "days after a first grant in which its use is measured; default 90"),
+  ]
+  static let exampleOptions = [
     OptionDefinition(name: "--as-of", value: "DATE", repeats: true, meaning: "a date to make examples of"),
     OptionDefinition(
       name: "--observed-through", value: "DATE",
@@ -89,21 +93,27 @@ extension CommandDefinition {
 }
 
 private func trainModels(_ arguments: ParsedArguments) throws(CommandFailure) -> ExitStatus {
-  var options = TrainingOptions(history: try history(arguments), modelsDirectory: arguments.required("--models"))
+  let folders = arguments.all("--examples")
+  guard folders.isEmpty != (arguments["--history"] == nil) else {
+    throw arguments.misuse(
+      folders.isEmpty ? "--history SOURCE or --examples DIR is required" : "--history and --examples exclude each other"
+    )
+  }
+  // A table of examples has no source to read; its folder stands for it where one is named.
+  let source: HistorySource =
+    if let folder = folders.first { .ndjson(path: folder) } else { try history(arguments) }
+  var options = TrainingOptions(history: source, modelsDirectory: arguments.required("--models"))
+  options.exampleFolders = folders
   options.asOf = try arguments.dates("--as-of")
   options.observedThrough = try arguments.dates("--observed-through").last
   options.horizonDays = try arguments.integer("--horizon-days", 1...365) ?? options.horizonDays
-  options.seed = try arguments.integer("--seed", 0...Int.max).map { UInt64($0) } ?? options.seed
-  options.labels.overdueDays = try arguments.integer("--overdue-days", 1...3_650) ?? options.labels.overdueDays
-  options.labels.prospectDays = try arguments.integer("--prospect-days", 1...3_650) ?? options.labels.prospectDays
-  if let text = arguments["--utilization-target"] {
-    guard let target = UtilizationTarget(rawValue: text) else {
-      throw arguments.misuse("--utilization-target must be balance or cumulative, not \(text)")
-    }
-    options.labels.utilizationTarget = target
-  }
+  options.seed = try arguments.seed() ?? options.seed
+  options.labels = try arguments.labels()
   options.asOfEvents = try arguments.integer("--as-of-events", 0...1_000) ?? options.asOfEvents
   options.maxExamples = try arguments.integer("--max-examples", 1...Int.max) ?? options.maxExamples
+  for option in ["--horizon-days", "--overdue-days", "--prospect-days", "--utilization-target", "--as-of-events"] {
+    if let value = arguments[option] { options.statedLabels.append((option, value)) }
+  }
   options.includeProtected = arguments.has("--include-protected")
   if let path = arguments["--industry"] { options.industry = try IndustryIndicators.read(path: path, command: "train") }
   options.reportDirectory = arguments["--report"]
@@ -145,7 +155,7 @@ func history(_ arguments: ParsedArguments) throws(CommandFailure) -> HistorySour
 }
 
 /// Runs long work with its progress on a terminal, and prints the lines it comes to.
-private func report(
+func report(
   command: String, _ work: (@escaping @Sendable (TrainingProgress) -> Void) throws(TrainingError) -> [String]
 ) throws(CommandFailure) -> ExitStatus {
   let shown = Mutex((progress: Progress(), remaining: RemainingTime()))
@@ -192,7 +202,7 @@ extension Configuration {
 
 extension ParsedArguments {
   /// The dates of an option that may be given again.
-  fileprivate func dates(_ option: String) throws(CommandFailure) -> [EventTime] {
+  func dates(_ option: String) throws(CommandFailure) -> [EventTime] {
     var dates: [EventTime] = []
     for text in all(option) {
       guard let date = EventTime(date: text), date >= .earliest, date < .end else {
@@ -201,5 +211,20 @@ extension ParsedArguments {
       dates.append(date)
     }
     return dates
+  }
+
+  func seed() throws(CommandFailure) -> UInt64? { try integer("--seed", 0...Int.max).map { UInt64($0) } }
+
+  /// How labels are asked for.
+  func labels() throws(CommandFailure) -> LabelSettings {
+    var labels = LabelSettings()
+    labels.overdueDays = try integer("--overdue-days", 1...3_650) ?? labels.overdueDays
+    labels.prospectDays = try integer("--prospect-days", 1...3_650) ?? labels.prospectDays
+    guard let text = self["--utilization-target"] else { return labels }
+    guard let target = UtilizationTarget(rawValue: text) else {
+      throw misuse("--utilization-target must be balance or cumulative, not \(text)")
+    }
+    labels.utilizationTarget = target
+    return labels
   }
 }
