@@ -6,6 +6,8 @@ public struct DemandPrediction: Sendable, Equatable {
   public var amount: Double
   public var lower: Double
   public var upper: Double
+  /// The expected logarithm of one and the amount, 0 of nothing borrowed: the log head, by which RMSE of log1p is measured.
+  public var logarithm = 0.0
 
   public init(borrowingProbability: Double, amount: Double, lower: Double, upper: Double) {
     self.borrowingProbability = borrowingProbability
@@ -50,7 +52,10 @@ public struct DemandModel: Sendable {
 
   public func predict(_ row: ModelRow, _ workspace: inout ModelWorkspace) -> DemandPrediction {
     let probability = unsafe min(max(borrowing.calibrated(borrowing.fused(row, &workspace)), 0), 1)
-    return unsafe Self.combine(probability, amount.calibrated(amount.fused(row, &workspace)), description)
+    let (fused, sum) = unsafe amount.fusedWithSum(row, &workspace)
+    var prediction = Self.combine(probability, amount.calibrated(fused), description)
+    prediction.logarithm = description.combination == .hurdle ? probability * sum : sum
+    return prediction
   }
 
   /// The forecast from the two heads' calibrated outputs. Training fits the calibrations through it.

@@ -106,11 +106,18 @@ public final class Ensemble: Sendable {
 
   /// The linked sum of the members, before calibration. Finite: where extreme inputs overflow a member, the reference.
   public func fused(_ row: ModelRow, _ workspace: inout ModelWorkspace) -> Double {
+    unsafe fusedWithSum(row, &workspace).fused
+  }
+
+  /// Beside the fused score the sum before the link.
+  @inline(__always) func fusedWithSum(
+    _ row: ModelRow, _ workspace: inout ModelWorkspace
+  ) -> (fused: Double, sum: Double) {
     let scratch = unsafe workspace.scratch(scratchCount)
     var sum = intercept
     for member in members { unsafe sum += member.weight * member.link(Self.margin(member.model, row, scratch)) }
     let fused = link(sum)
-    return fused.isFinite ? fused : reference
+    return fused.isFinite ? (fused, sum) : (reference, referenceSum)
   }
 
   /// What a fused score means: calibrated and held within the bounds.

@@ -156,10 +156,15 @@ extension ServingCost {
   /// are those that the architecture names.
   public init(_ architecture: Architecture, files: [String: [UInt8]]) throws(ModelError) {
     self.init()
+    var heads: [String: ServingCost] = [:]
     for (name, head) in architecture.heads.sorted(by: { $0.key < $1.key }) {
-      self =
-        try self + Ensemble(head, files: files, catalogueCount: FeatureCatalogue.count, name: name).servingCost
+      heads[name] = try Ensemble(head, files: files, catalogueCount: FeatureCatalogue.count, name: name).servingCost
     }
+    // A borrower is of one of these two: the dearer counts.
+    if let prospect = heads["prospect"], let other = heads["utilization"] {
+      heads[prospect.microseconds > other.microseconds ? "utilization" : "prospect"] = nil
+    }
+    for (_, cost) in heads.sorted(by: { $0.key < $1.key }) { self = self + cost }
     if let demand = architecture.demand {
       self = self + Self.calibration(demand.calibration) + Self.calibration(demand.lower)
       self = self + Self.calibration(demand.upper)

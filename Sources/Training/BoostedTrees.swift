@@ -32,6 +32,8 @@ struct TrainedTrees: Sendable {
   var rounds: Int
   /// Of the validation rows, where there were any: the metric's value at the chosen round.
   var validationLoss: Double?
+  /// The same by round, up to the last one trained.
+  var validationLosses: [Double] = []
 }
 
 /// Rows in XGBoost's own form; owns the handle.
@@ -134,16 +136,19 @@ struct TrainedTrees: Sendable {
     let booster = unsafe Booster(owning: try make([training.handle, validation.handle]))
     try booster.configure(settings, meanLabel: meanLabel)
     var best = (loss: Double.infinity, round: 0)
+    var losses: [Double] = []
     for round in 0..<settings.rounds {
       try unsafe check(XGBoosterUpdateOneIter(booster.handle, Int32(round), training.handle))
       let loss = try unsafe booster.loss(of: validation.handle, round: round)
+      losses.append(loss)
       if loss < best.loss { best = (loss, round) }
       if round - best.round >= patience { break }
     }
     var sliced: BoosterHandle?
     try unsafe check(XGBoosterSlice(booster.handle, 0, Int32(best.round + 1), 1, &sliced))
     let kept = unsafe Booster(owning: sliced!)
-    return TrainedTrees(json: try kept.json(), rounds: best.round + 1, validationLoss: best.loss)
+    return TrainedTrees(
+      json: try kept.json(), rounds: best.round + 1, validationLoss: best.loss, validationLosses: losses)
   }
 
   /// Parses `[3]\tv-logloss:0.4321`.
@@ -209,7 +214,7 @@ struct TrainedTrees: Sendable {
 /// from. (All 256 features of a linear model cost more to standardise than a forest costs to walk.)
 enum ColumnRanking {
   static func fitting(
-    _ matrix: FeatureMatrix, labels: [Float], objective: TreeObjective, limit: Int
+    _ matrix: FeatureMatrix, labels: [Float], objective: TreeObjective, limit: Int, takesLogarithms: Bool = true
   ) throws(TrainingError) -> InputFitting {
     let settings = TreeSettings(
       objective: objective, rounds: 30, maxDepth: 4, learningRate: 0.2, minChildWeight: 5, lambda: 5)
@@ -217,8 +222,8 @@ enum ColumnRanking {
     let trees = try Booster.train(try TreeRows(matrix, labels: labels), meanLabel: mean, settings)
     let ranked = try Booster.reading(trees).columnsByGain()
     // Where no split gains anything, all columns are alike.
-    let fitting = InputFitting(matrix, ranked: ranked, limit: limit)
-    return fitting.inputs.features.isEmpty ? InputFitting(matrix) : fitting
+    let fitting = InputFitting(matrix, ranked: ranked, limit: limit, takesLogarithms: takesLogarithms)
+    return fitting.inputs.features.isEmpty ? InputFitting(matrix, takesLogarithms: takesLogarithms) : fitting
   }
 }
 

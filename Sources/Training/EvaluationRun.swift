@@ -246,12 +246,13 @@ public enum EvaluationRun {
     _ version: String, _ table: ExampleTable, _ predictions: Predictions
   ) -> EvaluationResult.Demand {
     let actual = (0..<table.count).map { table.labels[$0].drawn }
-    return EvaluationResult.Demand(
-      version: version,
-      report: DemandReport(
-        probabilities: predictions.demand.map(\.borrowingProbability), amounts: predictions.demand.map(\.amount),
-        lower: predictions.demand.map(\.lower), upper: predictions.demand.map(\.upper), actual: actual,
-        borrowed: actual.map { $0 > 0 }))
+    var report = DemandReport(
+      probabilities: predictions.demand.map(\.borrowingProbability), amounts: predictions.demand.map(\.amount),
+      lower: predictions.demand.map(\.lower), upper: predictions.demand.map(\.upper), actual: actual,
+      borrowed: actual.map { $0 > 0 })
+    report.rmseLog1p = Metrics.rootMeanSquaredError(
+      predictions.demand.map(\.logarithm), actual.map { logarithm(1 + $0) })
+    return EvaluationResult.Demand(version: version, report: report)
   }
 
   private static func utilization(

@@ -35,6 +35,11 @@ struct FeatureMatrix: Sendable {
     return FeatureMatrix(rows: selected.count, columns: columns, values: gathered)
   }
 
+  func appending(_ other: FeatureMatrix) -> FeatureMatrix {
+    precondition(columns == other.columns)
+    return FeatureMatrix(rows: rows + other.rows, columns: columns, values: values + other.values)
+  }
+
   @inline(__always) subscript(row: Int, column: Int) -> Float { values[row * columns + column] }
 
   mutating func fill(column: Int, with value: Float) {

@@ -9,8 +9,9 @@ struct InputFitting: Sendable {
 
   /// Columns that are always missing or constant are left out. Of a skewed one the signed logarithm is taken. A column
   /// that is missing now and then gets an indicator, once for all columns that are missing together. With `ranked`
-  /// columns, only the first `limit` of them are read: what is read has to be standardised at every event.
-  init(_ matrix: FeatureMatrix, ranked: [Int]? = nil, limit: Int = .max) {
+  /// columns, only the first `limit` of them are read: what is read has to be standardised at every event. Without
+  /// `takesLogarithms` columns are read as they are: a linear model then goes on where a target follows one of them.
+  init(_ matrix: FeatureMatrix, ranked: [Int]? = nil, limit: Int = .max, takesLogarithms: Bool = true) {
     let wanted = ranked.map { Set($0.prefix(limit)) }
     var features: [Int] = []
     var logarithmic: [Int] = []
@@ -22,7 +23,7 @@ struct InputFitting: Sendable {
       var summary = ColumnSummary(matrix, column)
       guard summary.count > 0, summary.deviation > 1e-6 * max(1, abs(summary.mean)) else { continue }
       features.append(column)
-      if summary.isSkewed {
+      if takesLogarithms, summary.isSkewed {
         let logged = ColumnSummary(matrix, column) { $0 < 0 ? -logarithm(1 - $0) : logarithm(1 + $0) }
         if abs(logged.skewness) < abs(summary.skewness), logged.deviation > 1e-6 {
           logarithmic.append(column)

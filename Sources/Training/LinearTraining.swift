@@ -43,10 +43,12 @@ struct TrainedLinear: Sendable {
 
   /// Ridge regression; the penalty a row is the one of `penalties` with the least squared error on the validation rows.
   static func ridge(
-    _ matrix: FeatureMatrix, targets: [Double], penalties: [Double], validation: (FeatureMatrix, [Double])
+    _ matrix: FeatureMatrix, targets: [Double], penalties: [Double], validation: (FeatureMatrix, [Double]),
+    inputs: Int = TrainedLinear.inputs, takesLogarithms: Bool = true
   ) throws(TrainingError) -> (model: TrainedLinear, penalty: Double) {
     let fitting = try ColumnRanking.fitting(
-      matrix, labels: targets.map(Float.init), objective: .squaredError, limit: inputs)
+      matrix, labels: targets.map(Float.init), objective: .squaredError, limit: inputs,
+      takesLogarithms: takesLogarithms)
     let design = try Design(fitting, matrix)
     let normal = NormalEquations(design.values, columns: design.columns, targets: targets)
     let validationDesign = try Design(fitting, validation.0)

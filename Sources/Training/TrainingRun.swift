@@ -27,6 +27,12 @@ public struct TrainingOptions: Sendable {
   /// Above these, a seeded sample of borrowers is taken.
   public var maxExamples = ExampleOptions().maxExamples
   public var includeProtected = false
+  /// Utilization: what candidates are chosen by.
+  public var utilizationMetric = UtilizationMetric.rmse
+  /// Demand: days of the picture that the network reads as one.
+  public var pictureIntervalDays = 1
+  /// What the three borrower models may take of an event together, by counted operations.
+  public var maxScoreMicroseconds = 8.0
   /// Gets `metrics.json` and a page for each kind.
   public var reportDirectory: String?
   /// At which reports count alerts and leads.
@@ -74,6 +80,9 @@ struct TrainingSettings: Sendable {
   /// The model is only measured on a later date and never serves: what is costly and does not change how well the chosen
   /// procedure does (comparisons, repeats) may be left out.
   var isRehearsal = false
+  var utilizationMetric = UtilizationMetric.rmse
+  var pictureIntervalDays = 1
+  var budget = ServingBudget()
 }
 
 /// How far training has come.
@@ -116,14 +125,16 @@ public enum TrainingRun {
       guard options.exampleFolders.isEmpty else {
         throw TrainingError(.usage, "train repayment: learns from a history, not from --examples; name a --history")
       }
-      try RepaymentRun.run(options, progress: progress)
+      return try RepaymentRun.run(options, progress: progress)
     }
     let start = Clocks.monotonicSeconds
     let (history, summary, examples) = try allExamples(options, progress)
     let asOf = examples.asOf
     let table = examples.table
     let settings = TrainingSettings(
-      asOf: asOf, labels: examples.options.labels, seed: options.seed, includeProtected: options.includeProtected)
+      asOf: asOf, labels: examples.options.labels, seed: options.seed, includeProtected: options.includeProtected,
+      utilizationMetric: options.utilizationMetric, pictureIntervalDays: options.pictureIntervalDays,
+      budget: ServingBudget(microseconds: options.maxScoreMicroseconds))
     let readSeconds = Clocks.monotonicSeconds - start
     var finished: [FinishedModel] = []
     var leftOut: [String] = []
@@ -197,8 +208,8 @@ public enum TrainingRun {
     let table = examples.table
     switch kind {
     case .overdue: return try OverdueTraining(table, settings).run(tell)
-    case .demand: return try DemandTraining(table, settings).run(tell)
-    case .utilization: return try UtilizationTraining(table, settings).run(tell)
+    case .demand: return try DemandTraining(examples, settings).run(tell)
+    case .utilization: return try UtilizationTraining(examples, settings).run(tell)
     case .repayment: preconditionFailure("a platform's repayment has no examples of borrowers")
     }
   }
@@ -244,6 +255,14 @@ public enum TrainingRun {
     }
     guard (1...3650).contains(options.labels.prospectDays) else {
       throw TrainingError(.usage, "--prospect-days \(options.labels.prospectDays): must lie within 1 and 3650")
+    }
+    guard DemandPlan.intervals.contains(options.pictureIntervalDays) else {
+      let list = DemandPlan.intervals.map(String.init).joined(separator: ", ")
+      throw TrainingError(
+        .usage, "--picture-interval-days \(options.pictureIntervalDays): must be one of \(list), which divide 90 days")
+    }
+    guard options.maxScoreMicroseconds >= 1, options.maxScoreMicroseconds <= 10_000 else {
+      throw TrainingError(.usage, "--max-score-us \(options.maxScoreMicroseconds): must lie within 1 and 10000")
     }
     for folder in [options.modelsDirectory] + (options.reportDirectory.map { [$0] } ?? []) {
       try requireWritable(folder)

@@ -1,211 +1,323 @@
+import Borrowers
 import Features
 import Models
 
-/// The utilization model: ridge regression, boosted trees, and trees on what ridge regression leaves over are measured in
-/// cross-validation by RMSE; the best serves.
+/// The utilization model. Candidates are measured in cross-validation and the best by the configured metric serves, for
+/// two kinds of person: those who have a limit, and those who have none yet, who are the point of leads. What serves the
+/// latter is trained on rows with everything hidden that a credit line tells, and on the people without a limit whose first
+/// grant the history saw.
 struct UtilizationTraining: Sendable {
   static let folds = 5
-  static let boosted = TreeSettings(
-    objective: .squaredError, rounds: 90, maxDepth: 4, learningRate: 0.08, minChildWeight: 10, lambda: 5,
-    rowShare: 0.8,
-    columnShareOfTree: 0.6)
   static let penalties = [1e-4, 1e-3, 1e-2, 1e-1, 1]
+  /// Rows trained on; of more, a seeded sample of borrowers is taken.
+  static let rowsMax = 80_000
+  /// People without a limit from whom a calibration of theirs can be learned.
+  static let prospectsMin = 200
 
-  let table: ExampleTable
   let settings: TrainingSettings
+  /// Of the table.
   let rows: [Int]
+  private let known: Int
+  private let isSampled: Bool
+  /// Rows at midnights, then rows right after events.
   private let matrix: FeatureMatrix
   private let targets: [Double]
-  private let folds: Folds
+  private let borrowers: [UInt64]
+  private let foldOfRow: [Int]
+  private let midnights: Range<Int>
+  /// Of the as-served table.
+  private let asServedRows: [Int]
+  private let dates: [Int]
+  /// No limit is known: the head for prospects serves.
+  private let isProspect: [Bool]
+  private let hasLimit: [Bool]
+  private let mask = CreditLineMask()
+  private let plan: UtilizationPlan
 
-  private enum Name: String, CaseIterable {
-    case constant, ridge
-    case boosted = "boosted_trees"
-    case both = "ridge_and_trees"
-  }
-
-  private struct FoldResult: Sendable {
-    var forecasts: [Double]
-    var length: Int
-    /// Of ridge regression alone, where it took part.
-    var ridge: [Double] = []
-    var penalty = 0.0
-  }
-
-  init(_ table: ExampleTable, _ settings: TrainingSettings) throws(TrainingError) {
-    self.table = table
+  init(_ set: ExampleSet, _ settings: TrainingSettings) throws(TrainingError) {
     self.settings = settings
-    rows = (0..<table.count).filter { table.labels[$0].utilization != nil }
-    targets = rows.map { table.labels[$0].utilization! }
-    let borrowers = rows.map { table.borrowers[$0] }
-    let count = Set(borrowers).count
+    let table = set.table
+    let all = (0..<table.count).filter { table.labels[$0].utilization != nil }
+    rows = RowSample.rows(table, all, limit: Self.rowsMax, seed: settings.seed)
+    known = all.count
+    isSampled = rows.count < all.count
+    let count = Set(rows.map { table.borrowers[$0] }).count
     guard count >= Self.folds else {
       throw TrainingError(
         .failed,
         "utilization: \(count) borrowers have a \(settings.labels.utilizationTarget.rawValue) utilization at the as-of "
           + "dates, fewer than the \(Self.folds) folds; a larger history is needed")
     }
-    guard let lowest = targets.min(), let highest = targets.max(), lowest < highest else {
+    let folds = Folds(borrowers: rows.map { table.borrowers[$0] }, count: Self.folds, seed: settings.seed)
+    let served = set.asServed
+    let taken = Set(rows.map { table.borrowers[$0] })
+    let servedRows = (0..<served.count).filter {
+      served.labels[$0].utilization != nil && taken.contains(served.borrowers[$0])
+    }
+    asServedRows = servedRows
+    let labels = rows.map { table.labels[$0] } + servedRows.map { served.labels[$0] }
+    targets = labels.map { $0.utilization! }
+    hasLimit = labels.map(\.hasLimit)
+    midnights = 0..<rows.count
+    guard let lowest = targets[midnights].min(), let highest = targets[midnights].max(), lowest < highest else {
       throw TrainingError(
         .failed, "utilization: all \(rows.count) examples have the same utilization, so there is nothing to learn")
     }
-    folds = Folds(borrowers: borrowers, count: Self.folds, seed: settings.seed)
-    matrix = FeatureMatrix(
-      table, rows: rows, allowed: FeatureCatalogue.allowed(includeProtected: settings.includeProtected))
+    borrowers = rows.map { table.borrowers[$0] } + servedRows.map { served.borrowers[$0] }
+    foldOfRow = folds.foldOfRow + servedRows.map { folds.fold(of: served.borrowers[$0]) }
+    dates = rows.map { table.dates[$0] }
+    let allowed = FeatureCatalogue.allowed(includeProtected: settings.includeProtected)
+    let matrix = FeatureMatrix(table, rows: rows, allowed: allowed)
+      .appending(FeatureMatrix(served, rows: servedRows, allowed: allowed))
+    self.matrix = matrix
     guard !InputFitting(matrix).inputs.features.isEmpty else {
       throw TrainingError(
         .failed, "utilization: every feature is constant over \(rows.count) examples; a richer history is needed")
     }
+    let limit = Self.limitColumn
+    isProspect = matrix.indices.map { matrix[$0, limit].isNaN }
+    plan = UtilizationPlan.fitting(settings.budget)
   }
+
+  private static let limitColumn = FeatureCatalogue.index(of: "credit_limit")!
 
   func run(_ progress: @Sendable (Double) -> Void) throws(TrainingError) -> TrainedModel {
+    let limited = midnights.filter { !isProspect[$0] }
+    let hasTwoHeads = Set(limited.map { borrowers[$0] }).count >= 2 * Self.folds
+    let main = mainHead(hasTwoHeads ? limited : Array(midnights), hasTwoHeads: hasTwoHeads)
+    let prospect = hasTwoHeads ? prospectHead() : nil
+    let steps = Double(Self.folds * (main.candidates.count + (prospect?.candidates.count ?? 0)) + 2)
     let done = Counter()
-    let steps = Double(2 * Self.folds + 1)
-    let results = try parallelMap(2 * Self.folds) { index throws(TrainingError) in
-      let result = try outOfFold(isTrees: index < Self.folds, fold: index % Self.folds)
+    let mainMeasured = try main.measure(foldCount: Self.folds) { progress(Double(done.increment()) / steps) }
+    let prospectMeasured = try prospect?.measure(foldCount: Self.folds) {
       progress(Double(done.increment()) / steps)
-      return result
     }
-    func gather(_ base: Int, _ forecasts: KeyPath<FoldResult, [Double]>) -> [Double] {
-      var all = [Double](repeating: 0, count: rows.count)
-      for fold in 0..<Self.folds {
-        for (row, forecast) in zip(folds.validation(fold), results[base + fold][keyPath: forecasts]) {
-          all[row] = forecast
-        }
-      }
-      return all
+    var files: [String: [UInt8]] = [:]
+    let mainMembers = try main.serving(mainMeasured, prefix: "", files: &files)
+    progress(Double(done.increment()) / steps)
+    var prospectServed: (members: [MemberDescription], forecasts: Prospects)?
+    if let prospect, let prospectMeasured {
+      prospectServed = (
+        try prospect.serving(prospectMeasured, prefix: "prospect_", files: &files),
+        Prospects(self, prospectMeasured.forecasts[prospectMeasured.winner]!)
+      )
     }
-    var constant = [Double](repeating: 0, count: rows.count)
-    for fold in 0..<Self.folds {
-      let training = folds.training(fold)
-      let mean = training.reduce(0) { $0 + targets[$1] } / Double(training.count)
-      for row in folds.validation(fold) { constant[row] = mean }
-    }
-    // What serves is never below 0, whatever the labels are.
-    let minimum = 0.0
-    let forecasts: [Name: [Double]] = [
-      .constant: constant, .ridge: bounded(gather(Self.folds, \.ridge), minimum),
-      .boosted: bounded(gather(0, \.forecasts), minimum), .both: bounded(gather(Self.folds, \.forecasts), minimum),
-    ]
-    let rmse = forecasts.mapValues { Metrics.rootMeanSquaredError($0, targets) }
-    let ranked = [Name.ridge, .boosted, .both].sorted { rmse[$0]! < rmse[$1]! }
-    let winner = ranked[0]
-    let trainedMember = try fit(winner, results)
     progress(1)
+    let architecture = Architecture.utilization(
+      EnsembleDescription(members: mainMembers, minimum: 0),
+      prospect: prospectServed.map {
+        EnsembleDescription(members: $0.members, calibration: $0.forecasts.calibration, minimum: 0)
+      }, prospectFeature: Self.limitColumn)
+    return try assemble(
+      architecture, files, (main, mainMeasured), prospect.map { ($0, prospectMeasured!) }, prospectServed?.forecasts)
+  }
 
-    let hasLimit = rows.map { table.labels[$0].hasLimit }
-    let report = UtilizationReport(forecasts[winner]!, targets, hasLimit: hasLimit)
+  private func mainHead(_ training: [Int], hasTwoHeads: Bool) -> UtilizationHead {
+    UtilizationHead(
+      matrix: matrix, targets: targets, borrowers: borrowers, folds: foldOfRow, training: training, measured: training,
+      candidates: UtilizationCandidate.trained, learner: UtilizationLearner(plan: plan, seed: settings.seed),
+      metric: settings.utilizationMetric, microsecondsMax: settings.budget.share(of: .utilization),
+      disguised: hasTwoHeads ? mask.apply(matrix, keeping: { isProspect[$0] }) : nil)
+  }
+
+  /// Everybody with a limit, the line hidden, and people without one as they are, those as often as to count as much.
+  private func prospectHead() -> UtilizationHead {
+    let prospects = midnights.filter { isProspect[$0] }
+    let hidden = midnights.count - prospects.count
+    let times = prospects.isEmpty ? 0 : min(max(hidden / prospects.count, 1), 20)
+    var training: [Int] = []
+    for row in midnights {
+      for _ in 0..<(isProspect[row] ? times : 1) { training.append(row) }
+    }
+    let masked = mask.apply(matrix, keeping: { isProspect[$0] })
+    let isBlind = InputFitting(masked.selecting(Array(midnights))).inputs.features.isEmpty
+    return UtilizationHead(
+      matrix: masked, targets: targets, borrowers: borrowers, folds: foldOfRow, training: training,
+      measured: prospects.count >= Self.prospectsMin ? prospects : Array(midnights),
+      // Where a hidden line leaves nothing to tell people apart by, a tree of one leaf says what they use on average.
+      candidates: isBlind
+        ? [.regressionTree, .constant] : UtilizationCandidate.trained.filter { $0 != .ridgeAndTrees },
+      learner: UtilizationLearner(plan: plan, seed: settings.seed &+ 31), metric: settings.utilizationMetric,
+      microsecondsMax: settings.budget.share(of: .utilization))
+  }
+
+  /// What people without a limit are forecast: calibrated on those of them whose first grant was seen, where there are
+  /// enough. (What borrowers with a limit drew since their grant is another length of time.)
+  private struct Prospects {
+    var calibration = Calibration.identity
+    /// Of every row, cross-fitted by fold.
+    var forecasts: [Double]
+
+    init(_ training: UtilizationTraining, _ raw: [Double]) {
+      forecasts = raw
+      let rows = raw.indices.filter { training.isProspect[$0] }
+      guard rows.count >= UtilizationTraining.prospectsMin else { return }
+      func fit(_ rows: [Int]) -> Calibration {
+        MoneyCalibration.means(rows.map { raw[$0] }, rows.map { training.targets[$0] })
+      }
+      calibration = fit(rows)
+      for fold in 0..<UtilizationTraining.folds {
+        let others = fit(rows.filter { training.foldOfRow[$0] != fold })
+        for row in raw.indices where training.foldOfRow[row] == fold { forecasts[row] = others(raw[row]) }
+      }
+    }
+  }
+
+  // MARK: What came of it
+
+  private func assemble(
+    _ architecture: Architecture, _ files: [String: [UInt8]],
+    _ main: (head: UtilizationHead, measured: UtilizationHead.Measured),
+    _ prospect: (head: UtilizationHead, measured: UtilizationHead.Measured)?, _ prospects: Prospects?
+  ) throws(TrainingError) -> TrainedModel {
+    let winner = main.measured.forecasts[main.measured.winner]!
+    let forecasts = matrix.indices.map { isProspect[$0] ? prospects?.forecasts[$0] ?? winner[$0] : winner[$0] }
+    func part(_ values: [Double], _ rows: [Int]) -> [Double] { rows.map { values[$0] } }
+    let measured = Array(midnights)
+    let truth = part(targets, measured)
+    let report = UtilizationReport(part(forecasts, measured), truth, hasLimit: measured.map { hasLimit[$0] })
     var figures = report.figures
-    figures["margin_over_next"] = rmse[ranked[1]]! - rmse[winner]!
+    if let margin = main.measured.margin { figures["margin_over_next"] = margin }
+    let after = matrix.indices.filter { !midnights.contains($0) }
+    if !after.isEmpty {
+      figures["as_served.rows"] = Double(after.count)
+      figures["as_served.rmse"] = Metrics.rootMeanSquaredError(part(forecasts, after), part(targets, after))
+      figures["as_served.mae"] = Metrics.meanAbsoluteError(part(forecasts, after), part(targets, after))
+    }
+    if let prospect {
+      let hidden = measured.filter { !isProspect[$0] }
+      let actual = part(targets, hidden)
+      let raw = part(prospect.measured.forecasts[prospect.measured.winner]!, hidden)
+      let unmasked = part(main.measured.disguised[main.measured.winner]!, hidden)
+      figures["hidden.rows"] = Double(hidden.count)
+      figures["hidden.rmse"] = Metrics.rootMeanSquaredError(raw, actual)
+      figures["hidden.mae"] = Metrics.meanAbsoluteError(raw, actual)
+      figures["hidden_without_masking.rmse"] = Metrics.rootMeanSquaredError(unmasked, actual)
+      figures["hidden_without_masking.mae"] = Metrics.meanAbsoluteError(unmasked, actual)
+      figures["hidden_constant.rmse"] = Metrics.rootMeanSquaredError(
+        part(prospect.measured.forecasts[.constant]!, hidden), actual)
+      if let margin = prospect.measured.margin { figures["prospect.margin_over_next"] = margin }
+    }
+    figures["score_us"] = try ServedCost.microseconds(architecture, files)
+    let dateCount = Set(dates).count
+    let thresholds = LeadThresholds.table(
+      part(forecasts, measured), truth, dates: dateCount, horizonDays: settings.asOf.horizonDays)
+    if let suggested = LeadThresholds.suggested(thresholds) {
+      figures["lead_threshold"] = suggested.threshold
+      figures["lead_threshold.precision"] = suggested.precision
+      figures["lead_threshold.recall"] = suggested.recall
+      figures["lead_threshold.leads_a_day"] = suggested.leadsADay
+    }
+    var candidates = candidates(main, prefix: "")
+    if let prospect { candidates += self.candidates(prospect, prefix: "prospect_") }
     return TrainedModel(
-      kind: .utilization, files: trainedMember.files,
-      architecture: .utilization(EnsembleDescription(members: trainedMember.members, minimum: minimum)),
-      metrics: figures,
+      kind: .utilization, files: files, architecture: architecture, metrics: figures,
       foldMetrics: (0..<Self.folds).map { fold in
-        let held = folds.validation(fold)
+        let held = measured.filter { foldOfRow[$0] == fold }
         return [
-          "rmse": Metrics.rootMeanSquaredError(held.map { forecasts[winner]![$0] }, held.map { targets[$0] })
+          "rmse": Metrics.rootMeanSquaredError(part(forecasts, held), part(targets, held)),
+          "mae": Metrics.meanAbsoluteError(part(forecasts, held), part(targets, held)),
         ]
       },
-      candidates: Name.allCases.map { name in
-        Candidate(
-          name: name.rawValue,
-          metrics: ["rmse": rmse[name]!, "mae": Metrics.meanAbsoluteError(forecasts[name]!, targets)],
-          chosen: name == winner)
-      },
-      rows: rows, counts: ["prospects": hasLimit.count { !$0 }],
-      card: """
-        \(settings.labels.utilizationTarget == .balance
-          ? "The last statement balance within \(settings.asOf.horizonDays) days over the credit limit"
-          : "The amount drawn from the first grant (at most 365 days back) to \(settings.asOf.horizonDays) days ahead over the credit limit"); \
-        of people without a limit, what they draw within \(settings.labels.prospectDays) days of their first grant over it. \
-        The candidate with the least RMSE over \(Self.folds) folds split by borrower serves; figures are out of fold.
-        """,
-      evidence: TrainingEvidence(
-        rows: rows, folds: folds.foldOfRow, forecasts: forecasts[winner]!, actual: targets,
-        members: Dictionary(uniqueKeysWithValues: forecasts.map { ($0.key.rawValue, $0.value) })))
+      candidates: candidates, rows: rows,
+      counts: ["prospects": measured.count { isProspect[$0] }, "known": known],
+      card: card(figures, thresholds, main, prospect),
+      evidence: evidence(forecasts, main.measured, prospect?.measured, thresholds, figures))
   }
 
-  private func bounded(_ values: [Double], _ minimum: Double) -> [Double] { values.map { max($0, minimum) } }
-
-  private func outOfFold(isTrees: Bool, fold: Int) throws(TrainingError) -> FoldResult {
-    let training = folds.training(fold)
-    let validation = matrix.selecting(folds.validation(fold))
-    let split = Folds(
-      borrowers: training.map { table.borrowers[rows[$0]] }, count: 7, seed: settings.seed &+ 500 &+ UInt64(fold))
-    let inner = split.training(0).map { training[$0] }
-    let held = split.validation(0).map { training[$0] }
-    let innerMatrix = matrix.selecting(inner)
-    let heldMatrix = matrix.selecting(held)
-    if isTrees {
-      let trees = try boost(
-        innerMatrix, inner.map { targets[$0] }, validation: (heldMatrix, held.map { targets[$0] }),
-        seedShift: UInt64(fold))
-      return FoldResult(
-        forecasts: try Booster.reading(trees).margins(try TreeRows(validation, labels: nil)), length: trees.rounds)
+  private func candidates(
+    _ part: (head: UtilizationHead, measured: UtilizationHead.Measured), prefix: String
+  ) -> [Candidate] {
+    UtilizationCandidate.allCases.compactMap { candidate in
+      guard let forecasts = part.measured.forecasts[candidate] else { return nil }
+      let rows = part.head.measured
+      let truth = rows.map { targets[$0] }
+      let column = rows.map { forecasts[$0] }
+      return Candidate(
+        name: prefix + candidate.rawValue,
+        metrics: [
+          "rmse": Metrics.rootMeanSquaredError(column, truth), "mae": Metrics.meanAbsoluteError(column, truth),
+          "planned_score_us": part.head.microseconds(candidate, part.measured),
+        ], chosen: candidate == part.measured.winner)
     }
-    let (model, penalty) = try TrainedLinear.ridge(
-      innerMatrix, targets: inner.map { targets[$0] }, penalties: Self.penalties,
-      validation: (heldMatrix, held.map { targets[$0] }))
-    let ridge = try model.margins(validation)
-    let trees = try boost(
-      innerMatrix, residuals(inner, try model.margins(innerMatrix)),
-      validation: (heldMatrix, residuals(held, try model.margins(heldMatrix))), seedShift: UInt64(fold))
-    let rest = try Booster.reading(trees).margins(try TreeRows(validation, labels: nil))
-    return FoldResult(
-      forecasts: zip(ridge, rest).map { $0 + $1 }, length: trees.rounds, ridge: ridge, penalty: penalty)
   }
 
-  private func boost(
-    _ matrix: FeatureMatrix, _ targets: [Double], validation: (FeatureMatrix, [Double]), seedShift: UInt64
-  ) throws(TrainingError) -> TrainedTrees {
-    var settings = Self.boosted
-    settings.seed = self.settings.seed &+ seedShift
-    return try Booster.train(
-      try TreeRows(matrix, labels: targets.map(Float.init)),
-      validation: try TreeRows(validation.0, labels: validation.1.map(Float.init)),
-      meanLabel: targets.reduce(0, +) / Double(targets.count), settings, patience: 20)
-  }
-
-  private func residuals(_ rows: [Int], _ forecasts: [Double]) -> [Double] {
-    zip(rows, forecasts).map { targets[$0] - $1 }
-  }
-
-  /// On all rows, as long and with the penalty that the folds found best.
-  private func fit(
-    _ winner: Name, _ results: [FoldResult]
-  ) throws(TrainingError) -> (files: [String: [UInt8]], members: [MemberDescription]) {
-    var files: [String: [UInt8]] = [:]
-    var members: [MemberDescription] = []
-    var rest = targets
-    var lengths = results[0..<Self.folds]
-    if winner != .boosted {
-      let (model, _) = try TrainedLinear.ridge(
-        matrix, targets: targets, penalties: [commonPenalty(results[Self.folds...])], validation: (matrix, targets))
-      files["ridge.safetensors"] = model.bytes
-      members.append(.linear("ridge", file: "ridge.safetensors", inputs: model.fitting.inputs))
-      rest = residuals(Array(targets.indices), try model.margins(matrix))
-      lengths = results[Self.folds...]
+  private func evidence(
+    _ forecasts: [Double], _ main: UtilizationHead.Measured, _ prospect: UtilizationHead.Measured?,
+    _ thresholds: [LeadThreshold], _ figures: [String: Double]
+  ) -> TrainingEvidence {
+    var evidence = TrainingEvidence()
+    evidence.rows = rows
+    evidence.folds = Array(foldOfRow[midnights])
+    evidence.forecasts = Array(forecasts[midnights])
+    evidence.actual = Array(targets[midnights])
+    evidence.servedRows = asServedRows
+    evidence.servedForecasts = Array(forecasts[midnights.count...])
+    evidence.servedActual = Array(targets[midnights.count...])
+    for (candidate, column) in main.forecasts { evidence.members[candidate.rawValue] = Array(column[midnights]) }
+    evidence.curves = main.curves
+    evidence.comparisons = [LeadThresholds.comparison(thresholds)]
+    if prospect != nil {
+      evidence.comparisons.append(Self.hiddenLine(figures))
     }
-    if winner != .ridge {
-      var settings = Self.boosted
-      settings.seed = self.settings.seed &+ 99
-      settings.rounds = max(1, lengths.reduce(0) { $0 + $1.length } / Self.folds)
-      let trees = try Booster.train(
-        try TreeRows(matrix, labels: rest.map(Float.init)), meanLabel: rest.reduce(0, +) / Double(rest.count), settings)
-      files["boosted_trees.json"] = trees.json
-      members.append(.forest("boosted_trees", file: "boosted_trees.json"))
-    }
-    return (files, members)
+    return evidence
   }
 
-  /// The penalty that the folds chose most often; of equals the larger.
-  private func commonPenalty(_ results: ArraySlice<FoldResult>) -> Double {
-    var best = (count: 0, penalty: 1e-2)
-    for penalty in Self.penalties {
-      let count = results.count { $0.penalty == penalty }
-      if count >= best.count { best = (count, penalty) }
+  /// The same borrowers with their credit line in sight and hidden.
+  private static func hiddenLine(_ figures: [String: Double]) -> TrainingEvidence.Comparison {
+    func row(_ name: String, _ prefix: String, isChosen: Bool = false) -> TrainingEvidence.Comparison.Row {
+      var row = TrainingEvidence.Comparison.Row(name: name, figures: [:])
+      row.figures["rmse"] = figures[prefix + ".rmse"]
+      row.figures["mae"] = figures[prefix + ".mae"]
+      row.isChosen = isChosen
+      return row
     }
-    return best.penalty
+    return TrainingEvidence.Comparison(
+      title: "With the credit line hidden",
+      explanation: "Borrowers with a limit, out of fold: as they are, and as if they had none yet. People without a "
+        + "limit are served by the head that was trained with hidden lines.",
+      columns: ["rmse", "mae"],
+      rows: [
+        row("line in sight", "with_limit"), row("line hidden, trained for it", "hidden", isChosen: true),
+        row("line hidden, not trained for it", "hidden_without_masking"), row("a constant", "hidden_constant"),
+      ])
+  }
+
+  private func card(
+    _ figures: [String: Double], _ thresholds: [LeadThreshold],
+    _ main: (head: UtilizationHead, measured: UtilizationHead.Measured),
+    _ prospect: (head: UtilizationHead, measured: UtilizationHead.Measured)?
+  ) -> String {
+    func number(_ name: String) -> String { TrainingText.number(figures[name] ?? .nan) }
+    let metric = settings.utilizationMetric.rawValue.uppercased()
+    let best = main.measured.forecasts.keys.filter { $0 != .constant }
+      .min { main.head.loss($0, main.measured) < main.head.loss($1, main.measured) }!
+    let target =
+      settings.labels.utilizationTarget == .balance
+      ? "The last statement balance within \(settings.asOf.horizonDays) days"
+      : "The amount drawn from the first grant (at most 365 days back) to \(settings.asOf.horizonDays) days ahead"
+    var text = """
+      \(target) over the credit limit; \
+      of people without a limit, what they draw within \(settings.labels.prospectDays) days of their first grant over it. \
+      Of candidates measured over \(Self.folds) folds split by borrower, \(main.measured.winner.rawValue) serves: the \
+      least \(metric) within the bound of serving time, by \(number("margin_over_next")) before the next. Serving costs \
+      \(number("score_us")) us an event by counted operations, of \
+      \(TrainingText.number(settings.budget.share(of: .utilization))) allowed; the bound costs \
+      \(TrainingText.number(main.head.loss(main.measured.winner, main.measured) - main.head.loss(best, main.measured))) of \
+      \(metric) against the best that was measured.
+      """
+    if let prospect {
+      text += """
+         People without a limit have a head of their own (\(prospect.measured.winner.rawValue)), trained on \
+        \(prospect.head.training.count) rows: borrowers with everything hidden that a credit line tells (limit, draws, \
+        dues, repayments, arrears, statements: \(mask.columns.count) features), and those who had no limit yet. On \
+        borrowers with the line hidden its RMSE is \(number("hidden.rmse")); what serves borrowers with a limit would have \
+        \(number("hidden_without_masking.rmse")) there, a constant \(number("hidden_constant.rmse")). With the line in \
+        sight: \(number("with_limit.rmse")).
+        """
+    }
+    text += " Leads by threshold: \(LeadThresholds.text(thresholds)); suggested: \(number("lead_threshold"))."
+    if isSampled { text += " Trained on a seeded sample by borrower: \(rows.count) of \(known) examples." }
+    return text + " Figures are out of fold."
   }
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes the golden values that ModelsTests compare with: small models of XGBoost, scikit-learn and PyTorch, rows that they
-were asked about (missing values among them), and what they answered. Everything is seeded.
+"""Makes the golden values that ModelsTests and TrainingTests compare with: small models of XGBoost, scikit-learn and PyTorch, rows
+that they were asked about (missing values among them), and what they answered. Everything is seeded.
 
     python3 Tests/Golden/make_golden.py
 
@@ -18,6 +18,7 @@ import torch
 import xgboost
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import auc, mean_absolute_error, mean_squared_error
 from sklearn.preprocessing import StandardScaler
 
 warnings.filterwarnings("ignore")
@@ -169,6 +170,74 @@ def convolutional(x, asked):
     write_tensors("pictures", {"rows": pictures})
 
 
+def network_gradients():
+    """Losses and gradients of training's networks: parameters layer by layer, weights and then biases, a dense weight as
+    [outputs][inputs], a convolution's as [kernel][inputs][outputs]."""
+    own = np.random.default_rng(7)
+    torch.manual_seed(7)
+    rows, channels, statics, count = 14, 3, 4, 6
+    pictures = torch.tensor(np.where(own.random((count, rows, channels)) < 0.4, own.normal(size=(count, rows, channels)), 0))
+    features = torch.tensor(own.normal(size=(count, statics)))
+    cases = []
+    for name, pool, loss in (("max", torch.nn.functional.max_pool1d, "squared_error"),
+                             ("average", torch.nn.functional.avg_pool1d, "logistic"), ("dense", None, "logistic")):
+        convolutions = [torch.nn.Conv1d(channels, 5, 3, stride=2).double(), torch.nn.Conv1d(5, 4, 3).double()]
+        hidden = torch.nn.Linear(statics + (4 * 2 if pool else 0), 6).double()
+        last = torch.nn.Linear(6, 1).double()
+        x = features
+        if pool:
+            h = pictures.transpose(1, 2)
+            for layer in convolutions:
+                h = torch.relu(layer(h))
+            x = torch.hstack([pool(h, 2).flatten(1), features])
+        output = last(torch.relu(hidden(x)))[:, 0]
+        targets = torch.tensor((own.random(count) < 0.5) if loss == "logistic" else own.normal(size=count)).double()
+        value = (torch.nn.functional.binary_cross_entropy_with_logits(output, targets) if loss == "logistic"
+                 else torch.nn.functional.mse_loss(output, targets) / 2)
+        value.backward()
+        parameters, gradients = [], []
+        for layer in (convolutions if pool else []) + [hidden, last]:
+            for tensor in (layer.weight, layer.bias):
+                order = (2, 1, 0) if tensor.ndim == 3 else tuple(range(tensor.ndim))
+                parameters += tensor.detach().permute(order).flatten().tolist()
+                gradients += tensor.grad.permute(order).flatten().tolist()
+        cases.append({"name": name, "loss": loss, "targets": targets.numpy(), "value": float(value.detach()),
+                      "parameters": np.array(parameters), "gradient": np.array(gradients)})
+    write_text("network_gradients", {"rows": rows, "channels": channels, "statics": statics, "count": count,
+                                     "pictures": pictures.flatten().numpy(), "features": features.flatten().numpy(),
+                                     "cases": cases})
+
+
+def money_metrics():
+    """Measures of amounts by scikit-learn: the Gini coefficients are areas under Lorenz curves."""
+    own = np.random.default_rng(11)
+    actual = np.where(own.random(200) < 0.6, np.exp(own.normal(size=200) + 5), 0)
+    forecast = actual * 0.5 + np.exp(own.normal(size=200) + 4)
+
+    def gini(order):
+        share = np.concatenate([[0], np.cumsum(actual[order]) / actual.sum()])
+        return 2 * auc(np.linspace(0, 1, len(share)), share) - 1
+
+    tenth = np.argsort(-forecast)[:20]
+    write_text("money_metrics", {
+        "forecast": forecast, "actual": actual, "mae": mean_absolute_error(actual, forecast),
+        "rmse": mean_squared_error(actual, forecast) ** 0.5,
+        "normalized_gini": gini(np.argsort(-forecast)) / gini(np.argsort(-actual)),
+        "lift_10": actual[tenth].mean() / actual.mean()})
+
+
+def write_text(name, value):
+    """As `write_json`, of values within values."""
+    def plain(x):
+        if isinstance(x, dict):
+            return {key: plain(y) for key, y in x.items()}
+        if isinstance(x, (list, np.ndarray)):
+            return [plain(y) for y in x]
+        return float(f"{float(x):.9g}") if isinstance(x, (np.floating, float)) else x
+
+    (HERE / f"{name}.json").write_text(json.dumps(plain(value), separators=(",", ":")) + "\n")
+
+
 def main():
     x, label, amount = make_rows()
     asked = x[:ASKED].copy()
@@ -186,6 +255,9 @@ def main():
     linear(x, label, asked)
     dense(x, asked)
     convolutional(x, asked)
+    network_gradients()
+    money_metrics()
 
 
-main()
+if __name__ == "__main__":
+    main()

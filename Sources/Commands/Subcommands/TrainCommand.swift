@@ -23,10 +23,19 @@ extension CommandDefinition {
     options: [historyOption.optional(), examplesOption, modelsOption] + exampleOptions + labelOptions + [
       OptionDefinition(
         name: "--seed", value: "S", meaning: "the same seed and history give the same models; default 1"),
+      OptionDefinition(
+        name: "--utilization-metric", value: "METRIC",
+        meaning: "what utilization's candidates are chosen by: rmse or mae; default rmse"),
+      OptionDefinition(
+        name: "--picture-interval-days", value: "D",
+        meaning: "demand: days that the network reads as one, a divisor of 90 up to 15; default 1"),
       industryOption,
       OptionDefinition(name: "--include-protected", meaning: "lets gender, marital status and household region in"),
       OptionDefinition(
         name: "--challenger", meaning: "the new versions do not serve: they are named challengers, to be promoted"),
+      OptionDefinition(
+        name: "--max-score-us", value: "US",
+        meaning: "what the borrower models may take of an event together, by counted operations; default 8"),
       reportOption, thresholdsOption, .set,
     ],
     examples: [
@@ -114,8 +123,22 @@ private func trainModels(_ arguments: ParsedArguments) throws(CommandFailure) ->
   for option in ["--horizon-days", "--overdue-days", "--prospect-days", "--utilization-target", "--as-of-events"] {
     if let value = arguments[option] { options.statedLabels.append((option, value)) }
   }
+  if let text = arguments["--utilization-metric"] {
+    guard let metric = UtilizationMetric(rawValue: text) else {
+      throw arguments.misuse("--utilization-metric must be rmse or mae, not \(text)")
+    }
+    options.utilizationMetric = metric
+  }
+  options.pictureIntervalDays =
+    try arguments.integer("--picture-interval-days", 1...90) ?? options.pictureIntervalDays
   options.includeProtected = arguments.has("--include-protected")
   if let path = arguments["--industry"] { options.industry = try IndustryIndicators.read(path: path, command: "train") }
+  if let text = arguments["--max-score-us"] {
+    guard let bound = Double(text), bound >= 1, bound <= 10_000 else {
+      throw arguments.misuse("--max-score-us must be a number from 1 to 10000, not \(text)")
+    }
+    options.maxScoreMicroseconds = bound
+  }
   options.reportDirectory = arguments["--report"]
   options.thresholds = try Configuration.load(arguments).thresholds
   options.asChallenger = arguments.has("--challenger")
