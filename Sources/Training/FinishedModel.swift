@@ -70,27 +70,26 @@ struct FinishedModel: Sendable {
 
   /// Where the trainer does not say why: the chosen candidate's figure beside the best of the others'.
   private static func choice(_ model: TrainedModel) -> String {
-    let (figure, isHigherBetter): (String, Bool) =
+    // The less, the better.
+    let figure =
       switch model.kind {
-      case .overdue: ("log_loss", false)
-      case .demand: ("rmse_log1p", false)
-      case .utilization: ("rmse", false)
-      case .repayment: ("wape", false)
+      case .overdue: "log_loss"
+      case .demand: "rmse_log1p"
+      case .utilization: "rmse"
+      case .repayment: "wape"
       }
-    let chosen = model.candidates.filter(\.chosen).compactMap { candidate in
-      candidate.metrics[figure].map { (candidate.name, $0) }
+    func best(_ candidates: [Candidate]) -> (name: String, value: Double)? {
+      candidates.compactMap { candidate in candidate.metrics[figure].map { (candidate.name, $0) } }
+        .min { $0.1 < $1.1 }
     }
-    let others = model.candidates.filter { !$0.chosen }.compactMap { candidate in
-      candidate.metrics[figure].map { (candidate.name, $0) }
-    }
-    func best(_ named: [(String, Double)]) -> (String, Double)? {
-      named.min { isHigherBetter ? $0.1 > $1.1 : $0.1 < $1.1 }
-    }
-    guard let winner = best(chosen) else { return "" }
+    guard let winner = best(model.candidates.filter(\.chosen)) else { return "" }
     func text(_ value: Double) -> String { FigureFormat.plain.text(value) }
-    guard let next = best(others) else { return "\(winner.0): \(figure) \(text(winner.1)); no other was tried." }
-    return
-      "\(winner.0) has a \(figure) of \(text(winner.1)), the best of the others, \(next.0), one of \(text(next.1))."
+    let title = FigureTable.title(figure)
+    guard let next = best(model.candidates.filter { $0.name != winner.name }) else {
+      return "\(winner.name): \(title) \(text(winner.value)); no other was tried."
+    }
+    return "\(winner.name) has a \(title) of \(text(winner.value)); the best of the others, \(next.name), one of "
+      + "\(text(next.value))."
   }
 
   func report(

@@ -33,7 +33,8 @@ func `an axis has round ticks that hold all that is drawn`(low: Double, high: Do
 @Test func `numbers are written as people read them`() {
   let cases: [(FigureFormat, Double, String)] = [
     (.plain, 0.79124, "0.7912"), (.plain, 12_345.6, "12,346"), (.plain, 3, "3"), (.plain, 0.00004, "4e-05"),
-    (.percent, 0.1234, "12.3 %"), (.percent, 0.0123, "1.23 %"), (.percent, 1, "100 %"), (.compact, 1_234_567, "1.2M"),
+    (.percent, 0.1234, "12.3 %"), (.percent, 0.0123, "1.23 %"), (.percent, 1, "100.0 %"), (.twoDecimals, 5.3, "5.30"),
+    (.compact, 1_234_567, "1.2M"),
     (.compact, 950, "950"), (.integer, -1_234_567, "-1,234,567"), (.plain, .nan, "–"),
   ]
   for (format, value, text) in cases { #expect(format.text(value) == text) }

@@ -30,7 +30,8 @@ struct Fairness: Encodable, Sendable {
       }
       // Nothing was said of anybody.
       guard members.count > 1 || members["not known"] == nil else { continue }
-      var kept = members.filter { $0.value.count >= Self.rowsMin }.sorted { $0.key < $1.key }
+      var kept = members.filter { $0.value.count >= Self.rowsMin }
+        .sorted { (attribute.rank($0.key), $0.key) < (attribute.rank($1.key), $1.key) }
       if attribute == .householdRegion {
         kept = kept.sorted { ($1.value.count, $0.key) < ($0.value.count, $1.key) }
         kept = Array(kept.prefix(Self.regionsMax))
@@ -65,12 +66,19 @@ struct Fairness: Encodable, Sendable {
       case .maritalStatus: return value == 1 ? "married" : value == 2 ? "single" : "other"
       // The catalogue holds six bits of a hash of the region's name.
       case .householdRegion: return "region \(Int(value))"
-      case .age:
-        let bands: [(below: Float, name: String)] = [
-          (25, "under 25"), (35, "25 to 34"), (45, "35 to 44"), (55, "45 to 54"), (65, "55 to 64"),
-        ]
-        return bands.first { value < $0.below }?.name ?? "65 and over"
+      case .age: return Self.bands.first { value < $0.below }!.name
       }
+    }
+
+    private static let bands: [(below: Float, name: String)] = [
+      (25, "under 25"), (35, "25 to 34"), (45, "35 to 44"), (55, "45 to 54"), (65, "55 to 64"),
+      (.infinity, "65 and over"),
+    ]
+
+    /// Bands stand in order of age, and those of whom nothing is known last.
+    func rank(_ group: String) -> Int {
+      if group == "not known" { return Self.bands.count }
+      return self == .age ? Self.bands.firstIndex { $0.name == group } ?? 0 : 0
     }
   }
 }

@@ -2,19 +2,22 @@ import Foundation
 
 /// How numbers are written for people.
 enum FigureFormat: Sendable {
-  /// Four significant digits; thousands from 10,000 on.
+  /// Four significant digits; whole, with commas, from 1,000 on.
   case plain
   /// A share as per cent.
   case percent
   /// `950`, `12.3k`, `4.5M`.
   case compact
   case integer
+  /// `5.34`.
+  case twoDecimals
 
   func text(_ value: Double) -> String {
     guard value.isFinite else { return "–" }
     switch self {
     case .plain: return Self.plainText(value)
-    case .percent: return Self.trimmed(value * 100, decimals: abs(value) < 0.1 && value != 0 ? 2 : 1) + " %"
+    case .percent: return String(format: abs(value) < 0.1 && value != 0 ? "%.2f %%" : "%.1f %%", value * 100)
+    case .twoDecimals: return String(format: "%.2f", value)
     case .compact: return Self.compactText(value)
     case .integer: return Self.grouped(value)
     }
@@ -28,7 +31,7 @@ enum FigureFormat: Sendable {
     switch self {
     case .percent: return Self.trimmed(value * 100, decimals: Self.decimals(step * 100)) + " %"
     case .compact, .integer: return Self.compactText(value)
-    case .plain:
+    case .plain, .twoDecimals:
       return abs(value) >= 10_000 ? Self.compactText(value) : Self.trimmed(value, decimals: Self.decimals(step))
     }
   }
@@ -40,7 +43,7 @@ enum FigureFormat: Sendable {
 
   private static func plainText(_ value: Double) -> String {
     let size = abs(value)
-    if size >= 10_000 { return grouped(value) }
+    if size >= 1000 { return grouped(value) }
     if value == value.rounded(), size < 10_000 { return String(Int(value)) }
     if size >= 100 { return String(format: "%.1f", value) }
     if size >= 0.001 { return String(format: size >= 10 ? "%.2f" : "%.4f", value) }

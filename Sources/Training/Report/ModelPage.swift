@@ -29,8 +29,9 @@ struct ModelPage {
       subtitle: """
         \(context.isEvaluation ? "Measured on a history" : "Trained"): \(report.version), \
         \(context.asOf.count == 1 ? "as of" : "\(context.asOf.count) dates,") \(dates), \
-        \(FigureFormat.integer.text(Double(context.examples))) examples of \
-        \(FigureFormat.integer.text(Double(context.borrowers))) borrowers
+        \(FigureFormat.integer.text(Double(context.examples))) \
+        \(context.borrowers > 0
+          ? "examples of \(FigureFormat.integer.text(Double(context.borrowers))) borrowers" : "past periods of platforms")
         """)
     addSummary()
     addChoice()
@@ -127,8 +128,8 @@ struct ModelPage {
     page.section(
       "Groups of borrowers and dates",
       report.kind == .overdue
-        ? "Old arrears flatter a pooled figure: a borrower who is late now is easily known to be late soon. `owing` owed "
-          + "at the date, `if_lent` owed nothing and drew within the horizon, `not_past_due` had no amount open past its date."
+        ? "Old arrears flatter a pooled figure: a borrower who is late now is easily known to be late soon. Owing: owed "
+          + "at the date; if lent: owed nothing and drew within the horizon; not past due: had no amount open past its date."
         : "The same figures on parts of the rows.")
     page.table(
       FigureTable.make("By group", groups.map { ($0.name, $0.figures, false) }, first: "group", kind: report.kind))
@@ -291,7 +292,10 @@ struct ModelPage {
       "Fairness",
       "Figures apart by gender, marital status, household region and age, for people to judge. \(decision) Groups of fewer "
         + "than \(Fairness.rowsMin) examples are left out. Regions are numbered by a hash of their names.")
-    let columns = FigureTable.columns(fairness.groups.map(\.figures), kind: report.kind)
+    let columns = FigureTable.columns(fairness.groups.map(\.figures), kind: report.kind).filter {
+      // Two that say what AUC and Brier score say would push the rates off a printed page.
+      !["gini", "log_loss", "positives"].contains($0)
+    }
     var table = ReportTable(
       "By protected attribute and age",
       [ReportTable.Column(name: "group", isText: true), ReportTable.Column(name: "rows")]
@@ -317,15 +321,15 @@ struct ModelPage {
     page.section(
       "What it costs to serve",
       "Processor time of one event's prediction on the machine that trained, the least of several passes; trained in "
-        + "\(FigureFormat.plain.text((measured.trainingSeconds * 10).rounded() / 10)) s, done \(measured.trainedAt).")
+        + "\(FigureFormat.plain.text(measured.trainingSeconds.rounded())) s, done \(measured.trainedAt).")
     var table = ReportTable(
       "Microseconds an event", [ReportTable.Column(name: "part", isText: true), ReportTable.Column(name: "µs")])
     for (name, cost) in measured.scoreMicroseconds.sorted(by: { $0.key < $1.key }) where name != "served" {
-      table.add([ReportTable.Cell(FigureTable.readable(name)), ReportTable.Cell((cost * 100).rounded() / 100)])
+      table.add([ReportTable.Cell(FigureTable.readable(name)), ReportTable.Cell(cost, .twoDecimals)])
     }
     if let served = measured.scoreMicroseconds["served"] {
       table.add(
-        [ReportTable.Cell("all that serves"), ReportTable.Cell((served * 100).rounded() / 100)], isChosen: true)
+        [ReportTable.Cell("all that serves"), ReportTable.Cell(served, .twoDecimals)], isChosen: true)
     }
     page.table(table)
   }
@@ -342,7 +346,7 @@ struct ModelPage {
     add("observed through", context.observedThrough)
     add("horizon", "\(context.horizonDays) days")
     add("events read", FigureFormat.integer.text(Double(context.events)))
-    add("borrowers", FigureFormat.integer.text(Double(context.borrowers)))
+    if context.borrowers > 0 { add("borrowers", FigureFormat.integer.text(Double(context.borrowers))) }
     add("examples of all kinds", FigureFormat.integer.text(Double(context.examples)))
     if let seed = context.seed { add("seed", "\(seed)") }
     page.table(table)

@@ -106,7 +106,7 @@ enum ProbabilityCharts {
       table.add([
         ReportTable.Cell(row.share, .percent), ReportTable.Cell(Double(row.rows), .integer),
         ReportTable.Cell(row.threshold, .percent), ReportTable.Cell(row.precision, .percent),
-        ReportTable.Cell(row.recall, .percent), ReportTable.Cell((row.lift * 100).rounded() / 100),
+        ReportTable.Cell(row.recall, .percent), ReportTable.Cell(row.lift, .twoDecimals),
       ])
     }
     return table

@@ -87,7 +87,7 @@ struct ReportPage: Sendable {
     .card{background:var(--panel);border:1px solid var(--rule);border-radius:6px;padding:8px 12px}
     .card b{display:block;font-size:22px;line-height:1.3;font-variant-numeric:tabular-nums}
     .card .name,.card .note{display:block;font-size:12px;color:var(--soft)}
-    .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(330px,1fr));gap:18px 22px;margin:14px 0}
+    .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:18px 22px;margin:14px 0}
     figure{margin:0;max-width:560px;break-inside:avoid}
     figcaption{font-size:12.5px;color:var(--soft)}
     svg{display:block;width:100%;height:auto;overflow:visible}
@@ -109,15 +109,15 @@ struct ReportPage: Sendable {
     .key.s4{background:var(--c4)}.key.s5{background:var(--c5)}.key.reference{background:var(--soft)}
     .scroll{overflow-x:auto;margin:10px 0 16px}
     table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}
-    caption{text-align:left;font-weight:600;font-size:14px;padding:4px 0}
-    th,td{padding:3px 12px 3px 0;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
+    caption{text-align:left;white-space:nowrap;font-weight:600;font-size:14px;padding:4px 0}
+    th,td{padding:3px 7px;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
     th{color:var(--soft);font-weight:600;vertical-align:bottom}
     th.text,td.text{text-align:left}
     td.long{white-space:normal;min-width:22em}
     tr.chosen td{font-weight:650}
     tr.part td{font-weight:650;padding-top:10px;text-align:left}
-    td.heat{padding-left:8px}
-    .bars td.space{width:46%;padding-right:0}
+    th:first-child,td:first-child{padding-left:0}
+    .bars td.space{width:34%;padding-right:0}.bars td:nth-child(2){white-space:normal}
     .bars{width:100%}
     .fill{height:11px;border-radius:2px;background:var(--c0);opacity:.75;min-width:1px}
     pre.text{white-space:pre-wrap;background:var(--panel);border:1px solid var(--rule);border-radius:6px;padding:12px;
@@ -125,7 +125,7 @@ struct ReportPage: Sendable {
     @media print{:root{--paper:#fff;--ink:#000;--soft:#444;--rule:#bbb;--panel:#fff;--c0:#1f5fbf;--c1:#c8501e;--c2:#1d8a5b;
     --c3:#8a3fb3;--c4:#a37500;--c5:#5d6b7a}
     body{max-width:none;padding:0;font-size:11px}nav{display:none}.charts{grid-template-columns:1fr 1fr}
-    h2{break-after:avoid}table,figure{break-inside:avoid}.scroll{overflow:visible}
+    h2,h2+p{break-after:avoid}table,figure{break-inside:avoid}.scroll{overflow:visible}
     *{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 
     """
