@@ -242,6 +242,7 @@ final class JournalFromItsStart: LogReader {
     _ log: SourceLog, _ partition: Int32, _ range: Range<Int64>, while isWanted: () -> Bool,
     _ body: (LogRecord) throws -> Void
   ) throws { try reader.read(log, partition, range, while: isWanted, body) }
+  func partitions(of log: SourceLog) throws(BrokerError) -> Int { try reader.partitions(of: log) }
   func close() {}
 }
 
