@@ -55,6 +55,8 @@ final class ForecastReading: @unchecked Sendable {
 
   // Used by the reading thread alone (or inline by the loop's, which is then the only thread).
   private var reader: (any LogReader)?
+  /// Up to there the topic of totals was read: behind its last record stands a transaction's marker, which is none.
+  private var dailyEnd: Int64 = 0
   private var industryOffsets: [Int64] = []
   private var indicatorsReadAt = Int64.min / 2
   private var decoder = IndustryIndicatorDecoder()
@@ -82,6 +84,7 @@ final class ForecastReading: @unchecked Sendable {
       switch request.work {
       case .open(let position):
         industryOffsets = []
+        dailyEnd = 0
         answer.forecaster = try open(position, reader, request)
       case .read(let offset): answer.records = try read(from: offset, reader, request)
       }
@@ -91,6 +94,8 @@ final class ForecastReading: @unchecked Sendable {
       }
     } catch {
       answer.error = error
+      // What was read goes with the answer, and is asked for again.
+      dailyEnd = 0
     }
     return answer
   }
@@ -129,14 +134,17 @@ final class ForecastReading: @unchecked Sendable {
     from offset: Int64, _ reader: any LogReader, _ request: ForecastRequest
   ) throws(BrokerError) -> [DailyRecord] {
     let bounds = try reader.bounds(.platformDaily, 0)
-    guard offset < bounds.upperBound else { return [] }
+    let start = max(offset, dailyEnd)
+    guard start < bounds.upperBound else { return [] }
+    let end = min(bounds.upperBound, start + Int64(Self.recordsMax))
     var records: [DailyRecord] = []
-    try walk(offset..<min(bounds.upperBound, offset + Int64(Self.recordsMax)), reader, request) {
-      record throws(StateError) in
+    try walk(start..<end, reader, request) { record throws(StateError) in
       guard let value = unsafe record.value else { return }
       records.append(DailyRecord(offset: record.offset, value: unsafe Array(value)))
     }
-    return request.isWanted ? records : []
+    guard request.isWanted else { return [] }
+    dailyEnd = end
+    return records
   }
 
   private func walk(

@@ -21,7 +21,7 @@ struct RepaymentTraining: Sendable {
   static let networks = 3
   static let penalties = [1e-4, 1e-3, 1e-2, 1e-1, 1]
   static let layers: [LayerDescription] = [
-    .dense("hidden1", outputs: 24, activation: .tanh), .dense("hidden2", outputs: 8, activation: .tanh),
+    .dense("hidden1", outputs: 24), .dense("hidden2", outputs: 8),
     .dense("output", outputs: 1, activation: .identity),
   ]
 
