@@ -114,7 +114,7 @@ private func refusal(_ body: () throws -> Void) -> TrainingError? {
     options.kinds = isReleaseBuild ? [.overdue, .demand, .utilization] : [.utilization]
     try change(&options)
     _ = try TrainingRun.run(options)
-    return try place.contents(name)
+    return try place.lastingContents(name)
   }
   let wanted = try train("from-file") { _ in }
   #expect(wanted.count > 3)
@@ -141,7 +141,7 @@ struct PostgreSQLTrainingTests {
       var options = TrainingOptions(history: source, modelsDirectory: place.path(name))
       options.kinds = [.utilization]
       _ = try TrainingRun.run(options)
-      made.append(try place.contents(name))
+      made.append(try place.lastingContents(name))
     }
     #expect(made[0] == made[1] && made[0].count > 2)
   }
