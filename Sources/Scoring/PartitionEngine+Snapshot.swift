@@ -5,7 +5,8 @@ import Features
 // topic yet. Read back, it spares a restart the reading of that topic; it is never needed.
 //
 // Bytes: the partition's record as of the state topic, behind its length (4); ids of borrowers erased since the last slice,
-// each behind its length in one byte, behind the length of all (4); the number of borrowers (8). Then of each borrower:
+// each behind its length in one byte, behind the length of all (4); the platforms' totals behind their length (4); the
+// number of borrowers (8). Then of each borrower:
 // flags (1: changed since it was last written to the state topic, 2: has a timer), the id's length (1), the bytes' length
 // (4), the time of its timer or an earlier one (8) where it has one, the id, the bytes. Little-endian.
 extension PartitionEngine {
@@ -53,6 +54,10 @@ extension PartitionEngine {
     unsafe piece.append(record.bytes)
     piece.append(littleEndian: UInt32(tombstones.count))
     unsafe piece.append(tombstones.bytes)
+    var sums = ByteBuffer(capacity: 1 << 12)
+    totals.encode(into: &sums)
+    piece.append(littleEndian: UInt32(sums.count))
+    unsafe piece.append(sums.bytes)
     piece.append(littleEndian: Int64(store.count))
   }
 
@@ -62,9 +67,12 @@ extension PartitionEngine {
     var reader = unsafe SnapshotReader(bytes)
     let record = unsafe reader.bytes(reader.count())
     let erased = unsafe reader.bytes(reader.count())
+    let totalsBytes = unsafe Array(reader.bytes(reader.count()))
     let count = reader.integer(Int64.self)
-    guard !reader.isDamaged else { throw .damaged }
-    restored = try unsafe PartitionRecord(record)
+    var offset = 0
+    guard !reader.isDamaged, let sums = PlatformTotals(totalsBytes, at: &offset) else { throw .damaged }
+    let partitionRecord = try unsafe PartitionRecord(record)
+    restored = partitionRecord
     var entries: [TimerQueue.Entry] = []
     var changed: [BorrowerHandle] = []
     for _ in 0..<count {
@@ -82,6 +90,8 @@ extension PartitionEngine {
     guard reader.isAtEnd else { throw .damaged }
     timers.fill(entries)
     _ = finishRestore()
+    totals = sums
+    totalsStand = partitionRecord.standsAt
     for handle in changed { store.markChanged(handle) }
     unsafe tombstones.append(erased)
   }
