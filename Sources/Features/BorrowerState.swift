@@ -125,6 +125,9 @@ public struct BorrowerState: ~Copyable {
     if let index = arrears.nextUnfired { arrears.amounts[index].loan.append(to: &buffer) }
   }
 
+  /// Brings borrower time forward to a timer that is none of the state's own.
+  public mutating func pass(_ time: EventTime) { advance(to: time) }
+
   // MARK: Basic information and arrears, as rules and decisions read them at a time
 
   public func daysPastDue(at now: EventTime) -> Int { arrears.daysPastDue(at: now.milliseconds) }

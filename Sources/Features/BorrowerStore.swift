@@ -2,9 +2,12 @@ import Borrowers
 import Glibc
 
 /// Where a borrower's bytes begin in a `BorrowerStore`; valid until it is removed.
-public struct BorrowerHandle: Hashable, Sendable {
+public struct BorrowerHandle: Hashable, Comparable, Sendable {
   @usableFromInline var block: UInt32
   @inlinable init(block: UInt32) { self.block = block }
+
+  /// In the order of the arena.
+  @inlinable public static func < (a: BorrowerHandle, b: BorrowerHandle) -> Bool { a.block < b.block }
 }
 
 /// The bytes of every borrower of one partition: 64-byte blocks of a mapped arena, found by an index that grows one
@@ -25,6 +28,8 @@ public struct BorrowerStore: ~Copyable {
   private var changed = ChangedMarks()
   /// Nil where there is no cap.
   let residency: Residency?
+  /// Borrowers removed so far: a handle is valid while it stays.
+  public private(set) var removals: UInt64 = 0
 
   /// Of the word of lengths.
   private static let movedOutFlag: UInt32 = 1 << 31
@@ -118,6 +123,7 @@ public struct BorrowerStore: ~Copyable {
       return unsafe BorrowerStore.tag(UnsafeBufferPointer(start: id.baseAddress, count: idCount))
     }
     changed.clear(handle.block, bytes: idCount + dataCount)
+    removals += 1
     index.remove(tag: tag, block: handle.block, in: &arena)
     resize(handle.block, to: 0, from: BorrowerStore.extraBlocks(inMemory(handle.block)))
     if isMovedOut(handle.block), let residency {

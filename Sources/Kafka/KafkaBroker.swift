@@ -40,4 +40,8 @@ public final class KafkaBroker: Broker {
   public func makeReader(worker: Int) throws(BrokerError) -> any LogReader {
     try KafkaReader(settings, pipeline, worker: worker, log: log)
   }
+
+  public func makeControlChannel() throws(BrokerError) -> any ControlChannel {
+    try KafkaControlChannel(settings, pipeline, log: log)
+  }
 }

@@ -34,6 +34,17 @@ import CCrypto
     return String(decoding: text, as: UTF8.self)
   }
 
+  /// The 32 bytes of the digest of `salt` and `bytes`; neither is long.
+  public static func digest(salt: [UInt8], _ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+    let input = unsafe salt + bytes
+    var digest = [UInt8](repeating: 0, count: 32)
+    let done = unsafe digest.withUnsafeMutableBufferPointer {
+      unsafe EVP_Digest(input, input.count, $0.baseAddress, nil, EVP_sha256(), nil)
+    }
+    precondition(done == 1, "libcrypto could not hash")
+    return digest
+  }
+
   public static func hex(of bytes: [UInt8]) -> String {
     var hash = SHA256()
     hash.update(bytes)

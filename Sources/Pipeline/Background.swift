@@ -5,14 +5,14 @@ import Synchronization
 
 /// A queue between two threads, with waiting. Bounded by its users: a worker has at most one transaction under way, and
 /// one restore for each partition.
-@safe final class Mailbox<Element: Sendable>: @unchecked Sendable {
+@safe package final class Mailbox<Element: Sendable>: @unchecked Sendable {
   // `elements` and `isClosed` are touched only with `lock` held; lock and condition live at one address until deinit.
   private var elements: [Element] = []
   private var isClosed = false
   private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-  init() {
+  package init() {
     unsafe pthread_mutex_init(lock, nil)
     var attributes = pthread_condattr_t()
     unsafe pthread_condattr_init(&attributes)
@@ -28,7 +28,7 @@ import Synchronization
     unsafe lock.deallocate()
   }
 
-  func put(_ element: Element) {
+  package func put(_ element: Element) {
     unsafe pthread_mutex_lock(lock)
     elements.append(element)
     unsafe pthread_cond_signal(condition)
@@ -36,7 +36,7 @@ import Synchronization
   }
 
   /// Whoever waits gets what is left, then nil.
-  func close() {
+  package func close() {
     unsafe pthread_mutex_lock(lock)
     isClosed = true
     unsafe pthread_cond_broadcast(condition)
@@ -45,7 +45,7 @@ import Synchronization
 
   /// The next element; waits at most `milliseconds` for it (nil: for ever). Nil when there is none in that time, or the
   /// mailbox is closed and empty.
-  func take(waitMilliseconds milliseconds: Int?) -> Element? {
+  package func take(waitMilliseconds milliseconds: Int?) -> Element? {
     var deadline = timespec()
     if let milliseconds, milliseconds > 0 {
       unsafe clock_gettime(CLOCK_MONOTONIC, &deadline)
@@ -71,7 +71,7 @@ import Synchronization
 }
 
 /// Starts a thread of its own that runs `body` once. A worker blocks in C for long: it must not hold a thread of a pool.
-func startThread(_ body: @escaping @Sendable () -> Void) {
+package func startThread(_ body: @escaping @Sendable () -> Void) {
   let box = unsafe Unmanaged.passRetained(ThreadBody(body: body)).toOpaque()
   var thread = pthread_t()
   let failure = unsafe pthread_create(

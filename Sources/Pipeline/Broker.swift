@@ -139,6 +139,8 @@ public protocol Broker: Sendable {
   func makeConsumer(worker: Int) throws(BrokerError) -> any InputConsumer
   func makeProducer(worker: Int) throws(BrokerError) -> any TransactionProducer
   func makeReader(worker: Int) throws(BrokerError) -> any LogReader
+  /// The control topic; called once, after `prepare`.
+  func makeControlChannel() throws(BrokerError) -> any ControlChannel
   /// The largest record that the dead-letter topic takes, in bytes.
   var deadLetterBytesMax: Int { get }
   /// How long the state topic keeps a tombstone after compaction, in milliseconds.

@@ -17,8 +17,10 @@ public final class Daemon: Sendable {
   private let log: any EventLog
   private let clock: any Clock
   private let boards: [StatusBoard]
+  let inboxes: [WorkerInbox]
   private let isStopRequested = Atomic(false)
   private let ended = Mailbox<BrokerError?>()
+  private let started = Mutex<(control: ControlCenter?, partitions: Int?)>((nil, nil))
   private let outcome = Mutex<(endedWorkers: Int, error: BrokerError?)>((0, nil))
 
   public init(
@@ -31,14 +33,20 @@ public final class Daemon: Sendable {
     self.log = log
     self.clock = clock
     boards = (0..<max(1, settings.workers)).map { _ in StatusBoard() }
+    inboxes = boards.map { _ in WorkerInbox() }
   }
 
   /// Connects, checks the topics, starts the workers. Returns when they run; they restore and score from then on.
   /// Throws one clear line when the broker is not there, refuses the login, or a topic is missing or unfit.
   public func start() throws(BrokerError) {
     let partitions = try broker.prepare()
+    let control = ControlCenter(
+      settings: settings, models: models, channel: try broker.makeControlChannel(), clock: clock, log: log)
+    try control.start()
+    started.withLock { $0 = (control, partitions) }
     let context = WorkerContext(
-      settings: settings, broker: broker, models: models, log: log, clock: clock, partitionCount: partitions)
+      settings: settings, broker: broker, models: models, log: log, clock: clock, partitionCount: partitions,
+      control: control)
     context.snapshots?.sweep(wall: clock.wall)
     for index in boards.indices {
       startThread { [self] in
@@ -52,7 +60,7 @@ public final class Daemon: Sendable {
 
   private func runWorker(_ index: Int, _ context: WorkerContext) -> BrokerError? {
     do throws(BrokerError) {
-      let worker = try Worker(index: index, context: context, board: boards[index])
+      let worker = try Worker(index: index, context: context, board: boards[index], inbox: inboxes[index])
       return worker.run { isStopRequested.load(ordering: .relaxed) }
     } catch {
       log.record(.failed(worker: index, reason: error.description))
@@ -61,7 +69,15 @@ public final class Daemon: Sendable {
   }
 
   /// Asks the workers to finish, commit and leave the group; returns at once.
-  public func requestStop() { isStopRequested.store(true, ordering: .relaxed) }
+  public func requestStop() {
+    isStopRequested.store(true, ordering: .relaxed)
+    control?.stop()
+  }
+
+  /// What is asked for while it runs; nil before the start.
+  public var control: ControlCenter? { started.withLock { $0.control } }
+  /// Of the input topic; nil before the start.
+  public var partitionCount: Int? { started.withLock { $0.partitions } }
 
   /// Waits until all workers have ended; nil `waitMilliseconds`: for ever. Returns whether they have. What is not
   /// committed then is decided again at the next start: nothing is lost.

@@ -32,6 +32,10 @@ public enum PipelineEvent: Sendable {
   case snapshotWritten(worker: Int, partition: Int32, borrowers: Int, milliseconds: Int64)
   case settingsTaken(worker: Int, partition: Int32, controlID: String)
   case modelsTaken(worker: Int, partition: Int32, version: String)
+  case overrideTaken(worker: Int, partition: Int32, controlID: String)
+  /// A control record that this version cannot read.
+  case controlSkipped(offset: Int64)
+  case controlDelayed(reason: String)
   case deadLetter(worker: Int, partition: Int32, offset: Int64, code: String)
   case forecastIntervalTaken(worker: Int, partition: Int32, hours: Int)
   case forecastsDelayed(worker: Int, reason: String)
@@ -84,6 +88,9 @@ extension PipelineEvent {
     case .snapshotWritten: "snapshot_written"
     case .settingsTaken: "settings_taken"
     case .modelsTaken: "models_taken"
+    case .overrideTaken: "override_taken"
+    case .controlSkipped: "control_skipped"
+    case .controlDelayed: "control_delayed"
     case .deadLetter: "dead_letter"
     case .forecastIntervalTaken: "forecast_interval_taken"
     case .forecastsDelayed: "forecasts_delayed"
@@ -97,7 +104,7 @@ extension PipelineEvent {
     switch self {
     case .restoreStarted, .checkpointWritten: .debug
     case .partitionsLost, .restoreDelayed, .transactionAborted, .producerReplaced, .producerDelayed, .deadLetter,
-      .forecastsDelayed, .indicatorsUnreadable:
+      .forecastsDelayed, .indicatorsUnreadable, .controlSkipped, .controlDelayed:
       .warning
     case .partitionStopped, .failed: .error
     case .brokerMessage(let level, _, _): level
@@ -140,10 +147,13 @@ extension PipelineEvent {
         ("worker", "\(worker)"), ("partition", "\(partition)"), ("borrowers", "\(borrowers)"),
         ("milliseconds", "\(milliseconds)"),
       ]
-    case .settingsTaken(let worker, let partition, let controlID):
+    case .settingsTaken(let worker, let partition, let controlID),
+      .overrideTaken(let worker, let partition, let controlID):
       [("worker", "\(worker)"), ("partition", "\(partition)"), ("control_id", controlID)]
     case .modelsTaken(let worker, let partition, let version):
       [("worker", "\(worker)"), ("partition", "\(partition)"), ("version", version)]
+    case .controlSkipped(let offset): [("offset", "\(offset)")]
+    case .controlDelayed(let reason): [("reason", reason)]
     case .deadLetter(let worker, let partition, let offset, let code):
       [("worker", "\(worker)"), ("partition", "\(partition)"), ("offset", "\(offset)"), ("code", code)]
     case .brokerMessage(_, let facility, let message):

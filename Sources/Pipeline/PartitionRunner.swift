@@ -45,6 +45,8 @@ final class PartitionRunner: @unchecked Sendable {
   private var newestRecordTimestamp = EventTime.distantPast
   private var lastArrival: Int64
   private var lastIdleAdvance: Int64
+  /// Behind the control records that were looked at; nil: none was. The engine's own is behind the last one that it took.
+  var controlCursor: Int64?
   /// By `DeadLetterCode.rawValue`.
   private(set) var deadLetters = [UInt64](repeating: 0, count: PipelineTotals().deadLetters.count)
 
@@ -60,6 +62,7 @@ final class PartitionRunner: @unchecked Sendable {
     journalOffset = position.journalOffset
     steps = position.steps
     forecastPosition = position.forecasts
+    controlCursor = self.engine.controlPosition
     lastArrival = now
     lastIdleAdvance = now
   }
@@ -259,6 +262,7 @@ final class PartitionRunner: @unchecked Sendable {
   ) {
     finishRetakenSteps(&outputs)
     engine.take(entry, journalOffset: journalOffset)
+    controlCursor = engine.controlPosition
     retakenPrecedes = precedes
     hasSteps = true
     if let models { engine.use(models) }

@@ -21,6 +21,8 @@ public struct PartitionStatus: Sendable {
   public var watermark = EventTime.distantPast
   public var borrowers = 0
   public var stateBytes = 0
+  /// Behind the control record that was taken last; nil before the first.
+  public var controlPosition: Int64?
 
   public init(partition: Int32) { self.partition = partition }
 }
@@ -87,6 +89,7 @@ public struct PipelineTotals: Sendable {
   public var eventLatency = LatencyHistogram()
   /// Time in decoding, state, models and decisions, of each record.
   public var scoringLatency = LatencyHistogram()
+  public var scores = ScoreBins()
 
   public init() {}
 
@@ -105,6 +108,7 @@ public struct PipelineTotals: Sendable {
       for severity in alerts[status].indices { alerts[status][severity] += counters.alerts[status][severity] }
     }
     for status in leads.indices { leads[status] += counters.leads[status] }
+    scores.merge(counters.scores)
   }
 
   public mutating func merge(_ other: PipelineTotals) {
@@ -127,13 +131,16 @@ public struct PipelineTotals: Sendable {
     restoreSeconds += other.restoreSeconds
     eventLatency.merge(other.eventLatency)
     scoringLatency.merge(other.scoringLatency)
+    scores.merge(other.scores)
   }
 }
 
 /// One look at the whole pipeline, or at one worker of it.
 public struct PipelineStatus: Sendable {
   /// Alerts and leads kept for the view.
-  public static let recentMax = 32
+  public static let recentMax = 500
+  /// Records behind which an instance that catches up is not ready.
+  public static let readyLagMax: Int64 = 100_000
 
   public var partitions: [PartitionStatus] = []
   public var totals = PipelineTotals()
@@ -156,6 +163,8 @@ public struct PipelineStatus: Sendable {
   public var lag: Int64 { partitions.reduce(0) { $0 + ($1.lag ?? 0) } }
   /// Partitions are assigned, and each is live.
   public var isReady: Bool { !partitions.isEmpty && partitions.allSatisfy { $0.phase == .live } }
+
+  public var isWithinLag: Bool { lag <= Self.readyLagMax }
 
   mutating func keep(_ alerts: [AlertRecord], _ leads: [LeadRecord]) {
     recentAlerts.append(contentsOf: alerts)
@@ -184,8 +193,14 @@ public struct PipelineStatus: Sendable {
     forecasts += other.forecasts
     forecaster = forecaster ?? other.forecaster
     totals.merge(other.totals)
+    // Of several workers: by their time, since they commit side by side.
+    let isMixed = !recentAlerts.isEmpty || !recentLeads.isEmpty
     recentAlerts += other.recentAlerts
     recentLeads += other.recentLeads
+    if isMixed {
+      recentAlerts.sort { $0.context.asOf < $1.context.asOf }
+      recentLeads.sort { $0.context.asOf < $1.context.asOf }
+    }
     recentAlertsTotal += other.recentAlertsTotal
     recentLeadsTotal += other.recentLeadsTotal
   }

@@ -33,21 +33,22 @@ final class Restorer: @unchecked Sendable {
   // Used by the restoring thread alone (or inline by the loop's, which is then the only thread).
   private var reader: (any LogReader)?
   private var decoding: RecordDecoding
+  private var models: ModelSet { control.models }
   /// The models before those of now, while partitions are restored with them.
   private var earlier: ModelSet?
   private let settings: PipelineSettings
-  private let models: ModelSet
+  private let control: ControlCenter
   private let snapshots: SnapshotStore?
   private let clock: any Clock
   private let make: @Sendable () throws(BrokerError) -> any LogReader
 
   init(
-    settings: PipelineSettings, models: ModelSet, decoding: consuming RecordDecoding,
+    settings: PipelineSettings, control: ControlCenter, decoding: consuming RecordDecoding,
     snapshots: SnapshotStore?, clock: any Clock,
     make: @escaping @Sendable () throws(BrokerError) -> any LogReader
   ) {
     self.settings = settings
-    self.models = models
+    self.control = control
     self.decoding = decoding
     self.snapshots = snapshots
     self.clock = clock
@@ -206,8 +207,8 @@ final class Restorer: @unchecked Sendable {
     _ entry: (offset: Int64, record: JournalRecord), _ runner: PartitionRunner, _ muted: inout OutputBatch
   ) throws(BrokerError) {
     var named: ModelSet?
-    if case .models(let version, let digest) = entry.record.entry {
-      named = try modelSet(version: version, digest: digest)
+    if let models = entry.record.entry.models {
+      named = try modelSet(version: models.version, digest: models.digest)
     }
     runner.retake(
       entry.record.entry, precedes: entry.record.precedes, journalOffset: entry.offset, models: named, &muted)

@@ -47,6 +47,7 @@ extension Worker {
         one.watermark = runner.engine.watermark
         one.borrowers = runner.engine.borrowers
         one.stateBytes = runner.engine.stateBytes
+        one.controlPosition = runner.engine.controlPosition
         one.lag = consumer.knownEnd(partition).map { max(0, $0 - runner.inputOffset) }
       }
       published.partitions.append(one)

@@ -13,6 +13,8 @@ struct WorkerContext: Sendable {
   var log: any EventLog
   var clock: any Clock
   var partitionCount: Int
+  /// Nil: what the configuration says, and no changes.
+  var control: ControlCenter?
   /// Committing and restoring happen within the loop's thread: for tests that go step by step.
   var isInline = false
 
@@ -41,6 +43,9 @@ final class Worker {
   let context: WorkerContext
   let settings: PipelineSettings
   let board: StatusBoard
+  let control: ControlCenter
+  let inbox: WorkerInbox
+  var previews: [PreviewRun] = []
   let consumer: any InputConsumer
   let committer: Background<CommitRequest, CommitAnswer>
   let restorer: Background<RestoreRequest, RestoreAnswer>
@@ -53,8 +58,10 @@ final class Worker {
   var unaccepted: [Int32]?
   /// Restored, and waiting to be fetched from where they stand.
   var starting: Set<Int32> = []
-  /// Settings and models of the configuration are still to be compared with those in force.
+  /// What the control topic says is still to be compared with what is in force.
   var unadopted: Set<Int32> = []
+  /// Of the book that every partition has taken all of.
+  var controlVersion: UInt64 = 0
   var restores: [Int32: RestoreRequest] = [:]
   var problems: [Int32: String] = [:]
   /// Where partition 0 is live.
@@ -72,11 +79,16 @@ final class Worker {
   /// Where the budget of a transaction's slices goes first.
   var nextCheckpoint: Int32 = 0
 
-  init(index: Int, context: WorkerContext, board: StatusBoard) throws(BrokerError) {
+  init(index: Int, context: WorkerContext, board: StatusBoard, inbox: WorkerInbox = WorkerInbox()) throws(BrokerError) {
+    self.inbox = inbox
     self.index = index
     self.context = context
     self.board = board
     settings = context.settings
+    let control =
+      context.control
+      ?? ControlCenter(settings: context.settings, models: context.models, channel: nil, clock: context.clock)
+    self.control = control
     policy = CommitPolicy(intervalMilliseconds: settings.commitIntervalMilliseconds)
     decoding = context.makeDecoding()
     let consumer = try context.broker.makeConsumer(worker: index)
@@ -88,11 +100,12 @@ final class Worker {
     committer = Background(
       isInline: context.isInline, answered: { waker.wake() }, finish: { work.close() }, { work.perform($0) })
     let reading = Restorer(
-      settings: settings, models: context.models, decoding: context.makeDecoding(),
+      settings: settings, control: control, decoding: context.makeDecoding(),
       snapshots: context.snapshots, clock: context.clock
     ) { [broker = context.broker] () throws(BrokerError) in try broker.makeReader(worker: index) }
     restorer = Background(
       isInline: context.isInline, answered: { waker.wake() }, finish: { reading.close() }, { reading.perform($0) })
+    inbox.onQuestion { waker.wake() }
     committer.submit(.open(afterMilliseconds: 0))
   }
 
@@ -106,9 +119,10 @@ final class Worker {
     guard endedWith == nil else { return false }
     acceptAssigned()
     startRestored()
-    adoptConfiguration()
+    takeControl()
     finishSteps()
     forecast(at: context.clock.monotonic)
+    answerQuestions()
 
     let polledAt = context.clock.monotonic
     consumer.poll(
@@ -132,7 +146,8 @@ final class Worker {
 
   /// While an assigned or a restored partition cannot be fetched yet, or a transaction is to be handed over again, turns are short.
   private var idleWait: Int {
-    starting.isEmpty && republishAt == nil && unaccepted == nil ? Self.idleWaitMilliseconds : 5
+    guard previews.isEmpty else { return 0 }
+    return starting.isEmpty && republishAt == nil && unaccepted == nil ? Self.idleWaitMilliseconds : 5
   }
 
   // MARK: Input
@@ -209,40 +224,50 @@ final class Worker {
     while state.phase(runner.partition) == .live, !runner.finishSteps(&filling.outputs) { makeRoom() }
   }
 
-  /// Settings and models of the configuration that are not in force yet are taken, and journaled.
-  private func adoptConfiguration() {
-    for partition in unadopted.sorted() where !starting.contains(partition) {
-      // All of them before the next record, so that a start leaves no trace of how its turns fell.
-      while state.phase(partition) == .live, let runner = runners[partition], runner.isBetweenRecords,
-        adopt(runner)
-      {
-        finishSteps(of: runner)
-      }
+  /// Takes what the control topic says and is not in force yet, each at one point of each partition's log, and journals
+  /// it.
+  private func takeControl() {
+    let newest = control.bookVersion
+    guard newest != controlVersion || !unadopted.isEmpty else { return }
+    let book = control.book
+    var isBehind = false
+    for runner in liveRunners where !starting.contains(runner.partition) {
+      if takeControl(of: book, runner) { unadopted.remove(runner.partition) } else { isBehind = true }
     }
+    if !isBehind { controlVersion = newest }
   }
 
-  /// Takes what is not in force yet; false when all is.
-  private func adopt(_ runner: PartitionRunner) -> Bool {
-    let partition = runner.partition
-    if runner.engine.settings != settings.engine.settings {
-      let controlID = settings.engine.settings.fileControlID
-      runner.take(.settings(settings.engine.settings, controlID: controlID), &filling.outputs)
-      context.log.record(.settingsTaken(worker: index, partition: partition, controlID: controlID))
-    } else if runner.engine.forecastEveryHours != settings.engine.forecastEveryHours {
-      let hours = settings.engine.forecastEveryHours
-      runner.take(.forecastInterval(hours: hours), &filling.outputs)
-      context.log.record(.forecastIntervalTaken(worker: index, partition: partition, hours: hours))
-    } else if runner.engine.modelsDigest != context.models.digest {
-      runner.take(
-        .models(version: context.models.version, digest: context.models.digest), models: context.models,
-        &filling.outputs)
-      context.log.record(.modelsTaken(worker: index, partition: partition, version: context.models.version))
-    } else {
-      unadopted.remove(partition)
-      return false
+  /// False when not all could be taken: a record is under work, or the partition went meanwhile.
+  private func takeControl(of book: ControlBook, _ runner: PartitionRunner) -> Bool {
+    while state.phase(runner.partition) == .live, endedWith == nil {
+      finishSteps(of: runner)
+      guard runner.isBetweenRecords, runners[runner.partition] === runner else { return false }
+      let next = book.next(
+        &runner.controlCursor, partition: runner.partition, settings: runner.engine.settings,
+        modelsDigest: runner.engine.modelsDigest)
+      if let next {
+        runner.take(next.entry, models: next.models, &filling.outputs)
+        logTaken(next.entry, runner.partition)
+      } else if runner.engine.forecastEveryHours != settings.engine.forecastEveryHours {
+        let hours = settings.engine.forecastEveryHours
+        runner.take(.forecastInterval(hours: hours), &filling.outputs)
+        context.log.record(.forecastIntervalTaken(worker: index, partition: runner.partition, hours: hours))
+      } else {
+        return true
+      }
+      policy.noteWork(at: context.clock.monotonic)
     }
-    policy.noteWork(at: context.clock.monotonic)
-    return true
+    return false
+  }
+
+  private func logTaken(_ entry: JournalEntry, _ partition: Int32) {
+    guard case .control(_, let id, let change) = entry else { return }
+    switch change {
+    case .settings: context.log.record(.settingsTaken(worker: index, partition: partition, controlID: id))
+    case .models(let version, _):
+      context.log.record(.modelsTaken(worker: index, partition: partition, version: version))
+    case .alertOverride: context.log.record(.overrideTaken(worker: index, partition: partition, controlID: id))
+    }
   }
 
   var isFull: Bool { settings.limits.areReached(by: filling.outputs) }

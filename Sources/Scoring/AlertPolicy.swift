@@ -6,8 +6,16 @@ struct AlertFacts {
   var probability = Double.nan
   /// The highest severity of the rules that fire.
   var ruleLevel = Severity.none
+  var override = OverrideFact.none
   /// The borrower's time.
   var now = EventTime.distantPast
+}
+
+/// What a person decided, until it ends.
+enum OverrideFact: Equatable {
+  case none
+  case snoozed
+  case forced(Severity)
 }
 
 /// The alert that is open.
@@ -45,6 +53,7 @@ struct AlertPolicy: Equatable {
   /// The raising edge less the margin: an alert is cleared below it.
   var clearBelow = 0.0
   var cooldownMilliseconds: Int64 = 0
+  var raisingEdge: Double { edge(of: raiseAt) }
 
   init(_ settings: AlertSettings) {
     low = settings.low
@@ -76,9 +85,21 @@ struct AlertPolicy: Equatable {
 
   func decide(_ facts: AlertFacts, open: OpenAlert?, cleared: ClearedAlert?) -> AlertAction {
     guard facts.probability == facts.probability else { return .none }
+    if case .forced(let level) = facts.override { return force(level, open) }
     let level = max(band(facts.probability), facts.ruleLevel)
-    guard let open else { return decideToRaise(level, facts, cleared) }
+    let isSnoozed = facts.override == .snoozed
+    guard let open else { return isSnoozed ? .none : decideToRaise(level, facts, cleared) }
     if facts.probability < clearBelow && facts.ruleLevel < raiseAt { return .clear(level) }
+    return isSnoozed ? .none : move(level, open)
+  }
+
+  /// A person's level: no cooldown keeps it back.
+  private func force(_ level: Severity, _ open: OpenAlert?) -> AlertAction {
+    guard let open else { return level >= raiseAt ? .raise(level) : .none }
+    return level < raiseAt ? .clear(level) : move(level, open)
+  }
+
+  private func move(_ level: Severity, _ open: OpenAlert) -> AlertAction {
     if level > open.severity { return .escalate(level) }
     if level < open.level { return .ease(level) }
     return level > open.level ? .hold(level) : .none

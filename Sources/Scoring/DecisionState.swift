@@ -60,10 +60,10 @@ struct Identifier: Equatable {
 /// What decisions keep of a borrower besides its features: the scores held, the open alert and lead, and what cooldowns
 /// need. Its bytes stand behind the features part of the borrower's.
 ///
-/// Bytes: version (1), two bytes of flags, then what the flags announce, in the order of `encode`. With scores of all
-/// models and nothing open it takes about 30 bytes.
+/// Bytes: version (1; 2 with what version 1 had not), two bytes of flags, then what the flags announce, in the order of
+/// `encode`. With scores of all models and nothing open it takes about 30 bytes.
 struct DecisionState {
-  static let version: UInt8 = 1
+  static let version: UInt8 = 2
 
   var scores = HeldScores()
 
@@ -73,6 +73,7 @@ struct DecisionState {
   var alertSeverity = Severity.none
   var alertLevel = Severity.none
   var alertRaisedByModel = false
+  var alertRaisedByOverride = false
   /// Names of the rules that raised it, each behind its length in one byte.
   var alertRules: [UInt8] = []
 
@@ -93,6 +94,25 @@ struct DecisionState {
   /// `.distantPast` where no lead has ended.
   var leadEndedAt = EventTime.distantPast
 
+  /// What a person decided about the alert; `lift`: nothing.
+  var overrideAction = AlertOverride.Action.lift
+  var overrideSeverity = Severity.none
+  var overrideUntil = EventTime.distantFuture
+  /// Of the control record.
+  var overrideID: [UInt8] = []
+
+  var hasOverride: Bool { overrideAction != .lift }
+
+  /// When it ends.
+  @inline(__always) var overrideTimer: EventTime { hasOverride ? overrideUntil : .distantFuture }
+
+  mutating func liftOverride() {
+    overrideAction = .lift
+    overrideSeverity = .none
+    overrideUntil = .distantFuture
+    overrideID.removeAll(keepingCapacity: true)
+  }
+
   /// When its timer comes due.
   @inline(__always) var leadTimer: EventTime { hasLead ? leadValidUntil : .distantFuture }
 
@@ -103,6 +123,7 @@ struct DecisionState {
     clearedSeverity = .none
     closeLead()
     leadEndedAt = .distantPast
+    liftOverride()
   }
 
   mutating func closeAlert() {
@@ -111,6 +132,7 @@ struct DecisionState {
     alertSeverity = .none
     alertLevel = .none
     alertRaisedByModel = false
+    alertRaisedByOverride = false
     alertRules.removeAll(keepingCapacity: true)
   }
 
@@ -141,7 +163,10 @@ extension DecisionState {
     static let lead = Flags(rawValue: 1 << 9)
     static let leadForecast = Flags(rawValue: 1 << 10)
     static let leadEnded = Flags(rawValue: 1 << 11)
-    static let known = Flags(rawValue: (1 << 12) - 1)
+    static let alertOverride = Flags(rawValue: 1 << 12)
+    static let alertRaisedByOverride = Flags(rawValue: 1 << 13)
+    static let known = Flags(rawValue: (1 << 14) - 1)
+    static let ofVersion2: Flags = [.alertOverride, .alertRaisedByOverride]
   }
 
   /// The most bytes besides its texts.
@@ -161,14 +186,16 @@ extension DecisionState {
     if hasLead { flags.insert(.lead) }
     if leadForecastHundredths != HeldScores.absent { flags.insert(.leadForecast) }
     if leadEndedAt != .distantPast { flags.insert(.leadEnded) }
+    if hasOverride { flags.insert(.alertOverride) }
+    if alertRaisedByOverride { flags.insert(.alertRaisedByOverride) }
     return flags
   }
 
   func encode(into buffer: inout ByteBuffer) {
-    let room = Self.fixedBytes + alertRules.count + leadEventID.count + leadPlatform.count
+    let room = Self.fixedBytes + alertRules.count + leadEventID.count + leadPlatform.count + overrideID.count
     var writer = unsafe DecisionWriter(buffer.reserve(room))
     let flags = flags
-    writer.byte(Self.version)
+    writer.byte(flags.isDisjoint(with: .ofVersion2) ? 1 : Self.version)
     writer.byte(UInt8(truncatingIfNeeded: flags.rawValue))
     writer.byte(UInt8(truncatingIfNeeded: flags.rawValue >> 8))
     if flags.contains(.overdue) { writer.signed(scores.overdueMillionths) }
@@ -199,6 +226,11 @@ extension DecisionState {
       writer.text(leadPlatform)
     }
     if flags.contains(.leadEnded) { writer.signed(leadEndedAt.milliseconds) }
+    if hasOverride {
+      writer.byte(overrideAction.rawValue << 4 | overrideSeverity.rawValue)
+      writer.signed(overrideUntil.milliseconds)
+      writer.text(overrideID)
+    }
     buffer.advance(writer.count)
   }
 
@@ -223,6 +255,7 @@ extension DecisionState {
       alertSeverity = severity
       alertLevel = level
       alertRaisedByModel = flags.contains(.alertRaisedByModel)
+      alertRaisedByOverride = flags.contains(.alertRaisedByOverride)
       reader.text(into: &alertRules)
     }
     if flags.contains(.cleared) {
@@ -239,6 +272,16 @@ extension DecisionState {
       reader.text(into: &leadPlatform)
     }
     if flags.contains(.leadEnded) { leadEndedAt = EventTime(milliseconds: reader.signed()) }
+    if flags.contains(.alertOverride) {
+      let head = reader.byte()
+      guard let action = AlertOverride.Action(rawValue: head >> 4), let severity = Severity(rawValue: head & 15) else {
+        throw .damaged
+      }
+      overrideAction = action
+      overrideSeverity = severity
+      overrideUntil = EventTime(milliseconds: reader.signed())
+      reader.text(into: &overrideID)
+    }
     guard !reader.isDamaged, reader.isAtEnd else { throw .damaged }
   }
 

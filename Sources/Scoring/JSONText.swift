@@ -1,5 +1,5 @@
-/// A JSON value of settings: small, read seldom. Objects keep their keys in order; a repeated key is refused.
-enum JSONText: Equatable {
+/// A JSON value of settings, control records and requests: small, read seldom. Objects keep their keys in order; a repeated key is refused.
+package enum JSONText: Equatable {
   case null
   case truth(Bool)
   case number(Double)
@@ -7,10 +7,10 @@ enum JSONText: Equatable {
   case list([JSONText])
   case object([(key: String, value: JSONText)])
 
-  static func == (a: JSONText, b: JSONText) -> Bool { a.canonical == b.canonical }
+  package static func == (a: JSONText, b: JSONText) -> Bool { a.canonical == b.canonical }
 
   /// Without spaces, keys in their order, numbers as the shortest decimal that reads back as the same.
-  var canonical: String {
+  package var canonical: String {
     switch self {
     case .null: return "null"
     case .truth(let value): return value ? "true" : "false"
@@ -24,7 +24,8 @@ enum JSONText: Equatable {
     }
   }
 
-  private static func quoted(_ text: String) -> String {
+  /// In double quotes, escaped.
+  package static func quoted(_ text: String) -> String {
     var quoted = "\""
     for scalar in text.unicodeScalars {
       switch scalar {
@@ -43,7 +44,7 @@ enum JSONText: Equatable {
   }
 
   /// Nil with the reason when the text is not one JSON value.
-  static func parse(_ text: String) -> Result<JSONText, SettingsError> {
+  package static func parse(_ text: String) -> Result<JSONText, SettingsError> {
     var parser = JSONTextParser(Array(text.unicodeScalars))
     do throws(SettingsError) { return .success(try parser.parse()) } catch { return .failure(error) }
   }

@@ -11,9 +11,21 @@ public enum JournalEntry: Equatable, Sendable {
   case models(version: String, digest: String)
   /// Forecast times are UTC multiples of so many hours from here.
   case forecastInterval(hours: Int)
+  /// A control record, by its offset in the control topic; `id` is what `triggering_event_id` says of what it decides.
+  /// Every control record before the offset was taken, or does not concern the partition.
+  case control(offset: Int64, id: String, ControlChange)
+
+  /// The models that are in force from it on; nil where they stay.
+  public var models: (version: String, digest: String)? {
+    switch self {
+    case .models(let version, let digest), .control(_, _, .models(let version, let digest)): (version, digest)
+    default: nil
+    }
+  }
 
   /// Of the bytes: version (1), kind (1), and by kind the watermark in milliseconds (8), or texts, each behind its length
-  /// in four bytes, or hours (4). Little-endian.
+  /// in four bytes, or hours (4); of a control record its offset (8), its id and the change (`ControlChange`).
+  /// Little-endian.
   static let version: UInt8 = 1
 
   public func encode(into buffer: inout ByteBuffer) {
@@ -33,6 +45,11 @@ public enum JournalEntry: Equatable, Sendable {
     case .forecastInterval(let hours):
       buffer.append(4)
       buffer.append(littleEndian: UInt32(hours))
+    case .control(let offset, let id, let change):
+      buffer.append(5)
+      buffer.append(littleEndian: offset)
+      Self.append(id, to: &buffer)
+      change.encode(into: &buffer)
     }
   }
 
@@ -51,13 +68,19 @@ public enum JournalEntry: Equatable, Sendable {
       let version = reader.text()
       entry = .models(version: version, digest: reader.text())
     case 4: entry = .forecastInterval(hours: Int(reader.integer(UInt32.self)))
+    case 5:
+      let offset = reader.integer(Int64.self)
+      let id = reader.text()
+      guard offset >= 0, offset < .max, let change = ControlChange(&reader) else { return nil }
+      entry = .control(offset: offset, id: id, change)
     default: return nil
     }
     return reader.isWhole ? entry : nil
   }
 
-  static func append(_ text: String, to buffer: inout ByteBuffer) {
-    let bytes = Array(text.utf8)
+  static func append(_ text: String, to buffer: inout ByteBuffer) { append(Array(text.utf8), to: &buffer) }
+
+  static func append(_ bytes: [UInt8], to buffer: inout ByteBuffer) {
     buffer.append(littleEndian: UInt32(bytes.count))
     buffer.append(bytes)
   }
@@ -88,13 +111,16 @@ struct PartitionReader {
     return value
   }
 
-  mutating func text() -> String {
+  mutating func text() -> String { String(decoding: run(), as: UTF8.self) }
+
+  /// Bytes behind their length in four.
+  mutating func run() -> [UInt8] {
     let count = Int(integer(UInt32.self))
     guard count <= bytes.count - position else {
       isDamaged = true
-      return ""
+      return []
     }
     defer { position += count }
-    return String(decoding: bytes[position..<position + count], as: UTF8.self)
+    return Array(bytes[position..<position + count])
   }
 }

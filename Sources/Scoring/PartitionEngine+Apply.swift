@@ -89,6 +89,7 @@ extension PartitionEngine {
   ) {
     predict(now)
     guard !outputs.isMuted else { return }
+    counters.scores.note(decision.scores)
     score.overdueProbability = decision.scores.overdueProbability
     score.overdueBasis = decision.scores.basis
     score.borrowingProbability30d = decision.scores.borrowingProbability

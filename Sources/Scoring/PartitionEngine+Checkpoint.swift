@@ -14,7 +14,8 @@ extension PartitionEngine {
 
   var values: PartitionValues {
     PartitionValues(
-      watermark: watermark, settings: settings, modelsVersion: modelsVersion, modelsDigest: modelsDigest)
+      watermark: watermark, settings: settings, modelsVersion: modelsVersion, modelsDigest: modelsDigest,
+      controlPosition: controlPosition)
   }
 
   /// Appends state records (key borrower_id, or a tombstone for an erased one) of up to `maxBytes`, or of one borrower if
@@ -154,6 +155,7 @@ extension PartitionEngine {
     watermark = record.values.watermark
     modelsVersion = record.values.modelsVersion
     modelsDigest = record.values.modelsDigest
+    controlPosition = record.values.controlPosition
     recovery.begin(from: record.reapplyFrom)
     return (record.reapplyFrom.inputOffset, record.reapplyFrom.journalOffset)
   }

@@ -23,7 +23,7 @@ extension PartitionEngine {
 
   // MARK: Alerts
 
-  private func ruleFacts(_ now: EventTime) -> RuleFacts {
+  func ruleFacts(_ now: EventTime) -> RuleFacts {
     RuleFacts(
       information: state.basicInformation, daysPastDue: state.daysPastDue(at: now),
       amountPastDue: state.amountPastDue(at: now), exposure: state.exposure, now: now)
@@ -36,7 +36,8 @@ extension PartitionEngine {
     // Without an overdue model there are no alerts, of rules neither.
     guard probability == probability else { return }
     let fired = rules.rules.isEmpty ? 0 : rules.evaluate(ruleFacts(now))
-    let facts = AlertFacts(probability: probability, ruleLevel: rules.level(fired), now: now)
+    let facts = AlertFacts(
+      probability: probability, ruleLevel: rules.level(fired), override: overrideFact(now), now: now)
     let open = decision.hasAlert ? OpenAlert(severity: decision.alertSeverity, level: decision.alertLevel) : nil
     let cleared =
       decision.alertClearedAt == .distantPast
@@ -78,9 +79,20 @@ extension PartitionEngine {
     }
   }
 
+  /// One that has ended is none, though its timer may not have fired yet.
+  func overrideFact(_ now: EventTime) -> OverrideFact {
+    guard now < decision.overrideUntil else { return .none }
+    return switch decision.overrideAction {
+    case .lift: .none
+    case .snooze: .snoozed
+    case .force: .forced(decision.overrideSeverity)
+    }
+  }
+
   /// What reaches `raise_at` when the alert is raised or escalated: the model's band, rules.
   private mutating func keepCauses(_ probability: Double, _ fired: UInt64) {
     decision.alertRaisedByModel = alertPolicy.band(probability) >= alertPolicy.raiseAt
+    decision.alertRaisedByOverride = decision.overrideAction == .force
     decision.alertRules.removeAll(keepingCapacity: true)
     for (index, rule) in rules.rules.enumerated()
     where fired & 1 << UInt64(index) != 0 && rule.severity >= alertPolicy.raiseAt {
@@ -126,7 +138,7 @@ extension PartitionEngine {
     counters.alerts[Int(status.rawValue)][Int(alert.severity.rawValue)] += 1
   }
 
-  private var raisedBy: [String] {
+  var raisedBy: [String] {
     var causes = decision.alertRaisedByModel ? ["model"] : []
     var index = 0
     let names = decision.alertRules
@@ -135,7 +147,7 @@ extension PartitionEngine {
       causes.append("rule:" + String(decoding: names[index + 1..<end], as: UTF8.self))
       index = end
     }
-    return causes
+    return decision.alertRaisedByOverride ? causes + ["override"] : causes
   }
 
   // MARK: Leads

@@ -26,6 +26,7 @@ public struct EngineCounters: Sendable {
   public var alerts = [[UInt64]](repeating: [UInt64](repeating: 0, count: 5), count: 5)
   /// By `LeadStatus.rawValue`.
   public var leads = [UInt64](repeating: 0, count: 4)
+  public var scores = ScoreBins()
   public init() {}
 }
 
@@ -51,6 +52,8 @@ public struct PartitionEngine: ~Copyable {
   public internal(set) var modelsDigest: String?
   /// The version that goes with it.
   public internal(set) var modelsVersion: String?
+  /// The offset behind the control record that was taken last; nil before the first.
+  public internal(set) var controlPosition: Int64?
   var totals = PlatformTotals()
   /// Input and journal before it are in `totals` already.
   var totalsStand = RecoveryProgress.SlicePosition(inputOffset: .min, journalOffset: .min)
@@ -123,7 +126,8 @@ public struct PartitionEngine: ~Copyable {
   }
 
   /// Takes what decides besides the input. Settings that differ from those in force are decided by again, by `step`, for
-  /// every borrower; the first ones only set. Settings are valid (`DecisionSettings.validate`).
+  /// every borrower; the first ones only set. An override is decided by for its borrower, where it is held. Settings are
+  /// valid (`DecisionSettings.validate`).
   ///
   /// `journalOffset` is the entry's own when it is read back from the journal, so that borrowers that include it are not
   /// decided again; nil when it is taken for the first time.
@@ -137,14 +141,30 @@ public struct PartitionEngine: ~Copyable {
     case .models(let version, let digest):
       modelsVersion = version
       modelsDigest = digest
-    case .settings(let taken, let controlID):
-      let isFirst = settings == nil
-      let hasChanged = settings != taken
-      enforce(taken)
-      guard !isFirst && hasChanged else { return }
-      precondition(control == nil, "the steps of a journal entry are done before the next one is taken")
-      control = ControlDecisions(id: Array(controlID.utf8), asOf: watermark, journalOffset: journalOffset)
+    case .settings(let taken, let controlID): take(taken, id: controlID, journalOffset: journalOffset)
+    case .control(let offset, let id, let change):
+      controlPosition = offset + 1
+      switch change {
+      case .settings(let taken): take(taken, id: id, journalOffset: journalOffset)
+      case .models(let version, let digest):
+        modelsVersion = version
+        modelsDigest = digest
+      case .alertOverride(let one): beginControl(id: id, journalOffset: journalOffset, one)
+      }
     }
+  }
+
+  private mutating func take(_ taken: DecisionSettings, id: String, journalOffset: Int64?) {
+    let isFirst = settings == nil
+    let hasChanged = settings != taken
+    enforce(taken)
+    if !isFirst && hasChanged { beginControl(id: id, journalOffset: journalOffset, nil) }
+  }
+
+  private mutating func beginControl(id: String, journalOffset: Int64?, _ one: AlertOverride?) {
+    precondition(control == nil, "the steps of a journal entry are done before the next one is taken")
+    control = ControlDecisions(
+      id: Array(id.utf8), asOf: watermark, journalOffset: journalOffset, alertOverride: one)
   }
 
   /// Brings settings into force; nobody is decided again.
@@ -181,11 +201,12 @@ extension PartitionEngine {
     static let none = Timer(due: .distantFuture, kind: .duePassed)
   }
 
-  /// The earliest timer of the borrower under work; a due date before a lead's end of the same time.
+  /// The earliest timer of the borrower under work; at the same time a due date, then a lead's end, then an override's.
   @inline(__always) var nextTimer: Timer {
     let due = state.nextDue
     let leadEnd = decision.leadTimer
-    return leadEnd < due ? Timer(due: leadEnd, kind: .leadExpired) : Timer(due: due, kind: .duePassed)
+    let first = leadEnd < due ? Timer(due: leadEnd, kind: .leadExpired) : Timer(due: due, kind: .duePassed)
+    return decision.overrideTimer < first.due ? Timer(due: decision.overrideTimer, kind: .control) : first
   }
 
   /// The latest of the borrower's events and fired timers. The end of a lead is a borrower's time: where a lead's timer

@@ -68,15 +68,17 @@ struct PartitionValues: Equatable {
   var settings: DecisionSettings?
   var modelsVersion: String?
   var modelsDigest: String?
+  var controlPosition: Int64?
 }
 
 /// The partition's own record of the state topic, key `@partition`.
 ///
 /// Bytes: version (1), the position to apply again from and the one of the last slice (four offsets of 8), the watermark
-/// as at the first of them (8), flags (1: settings, 2: models), then settings as JSON, models' version and digest, each
-/// behind its length (4). Little-endian. A later version may add totals, as at the last slice.
+/// as at the first of them (8), flags (1: settings, 2: models, 4: control), then settings as JSON, models' version and
+/// digest, each behind its length (4), the offset in the control topic (8). Little-endian. A later version may add totals,
+/// as at the last slice. Version 1 had no control.
 struct PartitionRecord: Equatable {
-  static let version: UInt8 = 1
+  static let version: UInt8 = 2
   static let key = Array("@partition".utf8)
 
   var reapplyFrom: RecoveryProgress.SlicePosition
@@ -111,7 +113,7 @@ struct PartitionRecord: Equatable {
     values = PartitionValues()
     values.watermark = EventTime(milliseconds: reader.integer(Int64.self))
     let flags = reader.byte()
-    guard flags <= 3 else { throw .damaged }
+    guard flags <= 7 else { throw .damaged }
     if flags & 1 != 0 {
       guard let settings = try? DecisionSettings(json: reader.text()) else { throw .damaged }
       values.settings = settings
@@ -120,6 +122,7 @@ struct PartitionRecord: Equatable {
       values.modelsVersion = reader.text()
       values.modelsDigest = reader.text()
     }
+    if flags & 4 != 0 { values.controlPosition = reader.integer(Int64.self) }
     guard reader.isWhole else { throw .damaged }
   }
 }
@@ -127,11 +130,12 @@ struct PartitionRecord: Equatable {
 extension PartitionValues {
   func encode(into buffer: inout ByteBuffer) {
     buffer.append(littleEndian: watermark.milliseconds)
-    buffer.append(UInt8((settings == nil ? 0 : 1) | (modelsDigest == nil ? 0 : 2)))
+    buffer.append(UInt8((settings == nil ? 0 : 1) | (modelsDigest == nil ? 0 : 2) | (controlPosition == nil ? 0 : 4)))
     if let settings { JournalEntry.append(settings.json, to: &buffer) }
     if let modelsDigest {
       JournalEntry.append(modelsVersion ?? "", to: &buffer)
       JournalEntry.append(modelsDigest, to: &buffer)
     }
+    if let controlPosition { buffer.append(littleEndian: controlPosition) }
   }
 }

@@ -100,7 +100,7 @@ struct TimerQueue {
 /// A timer that the watermark has passed, with what orders it: due time, kind, borrower_id, loan_id.
 struct PassedTimer {
   var due: EventTime
-  /// `duePassed` before `leadExpired`.
+  /// `duePassed` before `leadExpired` before `control`, the end of an override.
   var kind: Trigger
   var handle: BorrowerHandle
   /// Where its ids stand in `PassedTimers.ids`: the borrower's, then the loan's.

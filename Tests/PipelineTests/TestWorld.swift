@@ -123,31 +123,36 @@ final class TestWorker {
   let clock: TestClock
   var settings = PipelineSettings()
   var models = TestModels.first
+  /// Nil: what the settings say.
+  let control: ControlCenter?
   private(set) var worker: Worker
 
-  init(_ broker: MemoryBroker, clock: TestClock, _ settings: PipelineSettings, models: ModelSet = TestModels.first)
-    throws
-  {
+  init(
+    _ broker: MemoryBroker, clock: TestClock, _ settings: PipelineSettings, models: ModelSet = TestModels.first,
+    control: ControlCenter? = nil
+  ) throws {
     self.broker = broker
+    self.control = control
     self.clock = clock
     self.settings = settings
     self.models = models
-    worker = try Self.make(broker, clock, settings, models)
+    worker = try Self.make(broker, clock, settings, models, control)
   }
 
   private static func make(
-    _ broker: MemoryBroker, _ clock: TestClock, _ settings: PipelineSettings, _ models: ModelSet
+    _ broker: MemoryBroker, _ clock: TestClock, _ settings: PipelineSettings, _ models: ModelSet,
+    _ control: ControlCenter?
   ) throws -> Worker {
     try Worker(
       index: 0,
       context: WorkerContext(
         settings: settings, broker: broker, models: models, log: SilentLog(), clock: clock,
-        partitionCount: broker.partitions, isInline: true),
+        partitionCount: broker.partitions, control: control, isInline: true),
       board: StatusBoard())
   }
 
   /// As after `kill -9`: what was not committed is gone.
-  func kill() throws { worker = try Self.make(broker, clock, settings, models) }
+  func kill() throws { worker = try Self.make(broker, clock, settings, models, control) }
 
   func turn(_ times: Int = 1) {
     for _ in 0..<times {

@@ -30,12 +30,18 @@ struct RandomHistory {
 
   init(seed: UInt64, events: Int) {
     var random = Random(seed: seed)
+    // Of its own, so that the rest is what it would be without overrides.
+    var decided = Random(seed: ~seed)
     var day = 0.0
     journal.append((0, .settings(DecisionSettings(), controlID: "file:1")))
     journal.append((0, .models(version: "m", digest: "d")))
     for index in 0..<events {
       day += random.chance(4) ? Double(random.below(45)) : Double(random.below(1_000)) / 700
       if random.chance(3) { journal.append((Int64(index), .settings(Self.settings(&random), controlID: "c\(index)"))) }
+      if decided.chance(4) {
+        journal.append(
+          (Int64(index), .control(offset: Int64(index), id: "control:\(index)", Self.alertOverride(&decided, day))))
+      }
       if random.chance(3) {
         let watermark = time(day: day + Double(random.below(10)) / 3)
         journal.append((Int64(index), .idleAdvance(watermark: watermark)))
@@ -48,6 +54,15 @@ struct RandomHistory {
       input.append(event)
     }
     if random.chance(50) { journal.append((Int64(events), .idleAdvance(watermark: time(day: day + 40)))) }
+  }
+
+  private static func alertOverride(_ random: inout Random, _ day: Double) -> ControlChange {
+    let action = random.pick([AlertOverride.Action.lift, .snooze, .force, .force])
+    let severity = action == .force ? random.pick([Severity.none, .low, .medium, .high, .critical]) : .none
+    return .alertOverride(
+      AlertOverride(
+        action: action, severity: severity, until: time(day: day + Double(random.below(60)) / 2 - 1),
+        borrowerID: Array(random.pick(borrowers).utf8), salt: [UInt8(random.below(256))]))
   }
 
   private static func settings(_ random: inout Random) -> DecisionSettings {

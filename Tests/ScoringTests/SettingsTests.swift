@@ -67,7 +67,13 @@ import Testing
     "journal entries are read back",
     arguments: [
       JournalEntry.idleAdvance(watermark: time(day: 3)), .settings(DecisionSettings(), controlID: "file:ü"),
-      .models(version: "a+b", digest: "00ff"),
+      .models(version: "a+b", digest: "00ff"), .control(offset: 7, id: "control:7", .settings(DecisionSettings())),
+      .control(offset: 0, id: "models", .models(version: "a", digest: "0f")),
+      .control(
+        offset: 1 << 40, id: "control:9",
+        .alertOverride(
+          AlertOverride(
+            action: .force, severity: .high, until: time(day: 9), borrowerID: Array("B".utf8), salt: [1, 2, 3]))),
     ])
   func journal(_ entry: JournalEntry) {
     var buffer = ByteBuffer()
@@ -115,9 +121,16 @@ import Testing
     state.leadEventID = Array("e".utf8)
     state.leadPlatform = Array("p".utf8)
     state.leadEndedAt = time(day: 0)
+    #expect(encoded(state)[0] == 1, "what version 1 could say is said in it")
+    state.alertRaisedByOverride = true
+    state.overrideAction = .force
+    state.overrideSeverity = .critical
+    state.overrideUntil = time(day: 40)
+    state.overrideID = Array("control:7".utf8)
     let bytes = encoded(state)
     #expect(try encoded(decode(bytes)) == bytes)
     for count in 0..<bytes.count { #expect(throws: StateError.self) { try decode(Array(bytes[..<count])) } }
-    #expect(throws: StateError.newerVersion(2)) { try decode([2] + bytes.dropFirst()) }
+    let newer = DecisionState.version + 1
+    #expect(throws: StateError.newerVersion(newer)) { try decode([newer] + bytes.dropFirst()) }
   }
 }
