@@ -25,8 +25,8 @@ let settings: [SwiftSetting] =
     .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
   ] + (isFuzzing ? [.unsafeFlags(fuzzerFlags)] : [])
 
-func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+func library(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+  .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -73,7 +73,9 @@ let package = Package(
     library("Pipeline", ["Borrowers", "Features", "Models", "Scoring"]),
     library("Kafka", ["Borrowers", "Scoring", "Pipeline", "CRdKafka"]),
     library("Simulation", ["Borrowers"]),
-    library("StatusPage", ["Borrowers", "Scoring", "Pipeline", "CMicroHTTPD"]),
+    library(
+      "StatusPage", ["Borrowers", "Features", "Models", "Scoring", "Pipeline", "CMicroHTTPD"],
+      resources: [.embedInCode("Resources/page.html"), .embedInCode("Resources/openapi.json")]),
     library(
       "Commands",
       [
@@ -99,7 +101,7 @@ let package = Package(
     tests("Pipeline", ["Borrowers", "Features", "Models", "Scoring", "Pipeline"]),
     tests("Kafka", ["Borrowers", "Scoring", "Pipeline", "Kafka", "CRdKafka"]),
     tests("Simulation", ["Borrowers", "Simulation"]),
-    tests("StatusPage", ["Borrowers", "Pipeline", "StatusPage"]),
+    tests("StatusPage", ["Borrowers", "Features", "Models", "Scoring", "Pipeline", "StatusPage", "TestSupport"]),
     tests("Commands", ["Borrowers", "Features", "Models", "Scoring", "Pipeline", "Commands", "lendpulse"]),
     // Starting programs, temporary directories: what tests of whole programs share.
     .target(

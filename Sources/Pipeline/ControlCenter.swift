@@ -79,14 +79,28 @@ public final class ControlCenter: Sendable {
   }
 
   private func readToEnd(_ channel: any ControlChannel) throws(BrokerError) {
-    let end = try channel.end()
     let deadline = clock.monotonic + 20_000_000_000
+    let end = try patiently(until: deadline) { () throws(BrokerError) in try channel.end() }
     while state.withLock({ $0.book.end }) < end {
       let next = state.withLock { $0.book.end }
-      let entries = try channel.read(from: next, limit: 1_000, waitMilliseconds: Self.waitMilliseconds)
+      let entries = try patiently(until: deadline) { () throws(BrokerError) in
+        try channel.read(from: next, limit: 1_000, waitMilliseconds: Self.waitMilliseconds)
+      }
       for entry in entries { take(entry, loadingModels: false) }
       guard clock.monotonic < deadline else {
         throw BrokerError(.unreachable, "the control topic: offset \(end - 1) is there and is not answered")
+      }
+    }
+  }
+
+  /// A topic that was made a moment ago may have no leader yet.
+  private func patiently<Value>(until deadline: Int64, _ body: () throws(BrokerError) -> Value) throws(BrokerError) -> Value {
+    while true {
+      do throws(BrokerError) {
+        return try body()
+      } catch {
+        guard error.kind == .retriable || error.kind == .missingTopic, clock.monotonic < deadline else { throw error }
+        clock.rest(milliseconds: 100)
       }
     }
   }

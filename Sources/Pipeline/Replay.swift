@@ -120,7 +120,7 @@ public final class Replay {
 
   private func loadModels(_ plan: ReplayPlan) throws {
     for entry in plan.entries {
-      guard case .models(let version, let digest) = entry.record.entry, models[digest] == nil else { continue }
+      guard let (version, digest) = entry.record.entry.models, models[digest] == nil else { continue }
       do throws(ModelError) {
         models[digest] = try ModelSet.load(directory: settings.modelsDirectory, version: version, digest: digest)
       } catch {
@@ -162,7 +162,7 @@ public final class Replay {
           return
         }
         var named: ModelSet?
-        if case .models(_, let digest) = entry.record.entry { named = models[digest] }
+        if let digest = entry.record.entry.models?.digest { named = models[digest] }
         runner.retake(
           entry.record.entry, precedes: entry.record.precedes, journalOffset: entry.offset, models: named, &outputs)
         entries.removeLast()
@@ -210,7 +210,8 @@ public final class Replay {
     }
     let borrowed = BorrowedReader(reader: reader)
     let restorer = Restorer(
-      settings: settings, models: initial,
+      settings: settings,
+      control: ControlCenter(settings: settings, models: initial, channel: nil, clock: clock),
       decoding: RecordDecoding(
         inputTopic: settings.topics.borrowerEvents, partitions: partitions, deadLetterBytesMax: deadLetterBytesMax),
       snapshots: nil, clock: clock
@@ -235,7 +236,7 @@ public final class Replay {
   /// Those that decide until the journal names others.
   private func firstModels(_ plan: ReplayPlan) -> ModelSet? {
     for entry in plan.entries {
-      if case .models(_, let digest) = entry.record.entry { return models[digest] }
+      if let digest = entry.record.entry.models?.digest { return models[digest] }
     }
     return nil
   }

@@ -14,19 +14,19 @@ extension StatusService {
         ? .problem(503, "No forecast time has passed yet, or forecasts are being restored")
         : .problem(421, "Another instance makes the forecasts: the one that holds partition 0 of the input")
     }
-    let platform = request.parameters["platform"].map { Array($0.utf8) }
+    let platform = request.query["platform"].map { Array($0.utf8) }
     if let platform, !forecaster.platforms.contains(platform) {
       return .problem(404, "No loans of this platform are known")
     }
     let platforms = platform.map { [$0] } ?? forecaster.platforms
-    guard request.parameters["start"] != nil || request.parameters["end"] != nil else {
+    guard request.query["start"] != nil || request.query["end"] != nil else {
       return Self.answer(
         status.forecasts.filter { platforms.contains($0.platform) }.sorted {
           $0.platform != $1.platform
             ? $0.platform.lexicographicallyPrecedes($1.platform) : $0.periodEnd < $1.periodEnd
         })
     }
-    guard let start = Self.midnight(request.parameters["start"]), let end = Self.midnight(request.parameters["end"]),
+    guard let start = Self.midnight(request.query["start"]), let end = Self.midnight(request.query["end"]),
       (1...92).contains((end - start) / EventTime.millisecondsPerDay)
     else { return .problem(400, "start and end are two dates, such as 2026-11-01, at most 92 days from each other") }
     let days = Int((end - start) / EventTime.millisecondsPerDay)
@@ -35,7 +35,7 @@ extension StatusService {
       let published = status.forecasts.last {
         $0.platform == platform && $0.periodStart == start && $0.periodEnd == end
       }
-      if let record = published ?? onDemand?(forecaster, platform, start, days) { records.append(record) }
+      if let record = published ?? sources.forecast(forecaster, platform, start, days) { records.append(record) }
     }
     guard !records.isEmpty else {
       return .problem(

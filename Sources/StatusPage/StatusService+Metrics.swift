@@ -13,8 +13,17 @@ extension StatusService {
     text.family("lendpulse_forecasts_total", .counter, "Repayment forecasts published")
     text.sample("lendpulse_forecasts_total", [], Double(totals.forecasts))
     appendTransactions(totals, to: &text)
+    appendDrift(totals, to: &text)
+    if let control = pipeline.control {
+      text.family("lendpulse_control_offset", .gauge, "The offset behind the last control record that was read")
+      text.sample("lendpulse_control_offset", [], Double(control.end))
+      text.family("lendpulse_control_healthy", .gauge, "Whether control records arrive and can be taken")
+      text.sample("lendpulse_control_healthy", [], control.problem == nil ? 1 : 0)
+    }
+    text.family("lendpulse_stream_watchers", .gauge, "Who watches the event stream")
+    text.sample("lendpulse_stream_watchers", [], Double(stream?.watchers ?? 0))
     text.family("lendpulse_build_info", .gauge, "The version that runs and the models that serve")
-    text.sample("lendpulse_build_info", [("version", build.version), ("models", build.modelsVersion)], 1)
+    text.sample("lendpulse_build_info", [("version", build.version), ("models", modelsVersion)], 1)
     appendProcess(to: &text)
     return text.text
   }
@@ -81,6 +90,24 @@ extension StatusService {
     }
   }
 
+  /// By version, so that a promotion begins a new series.
+  private func appendDrift(_ totals: PipelineTotals, to text: inout MetricsText) {
+    let figures = drift.observe(totals.scores, versions: servingVersions)
+    guard !figures.isEmpty else { return }
+    text.family(
+      "lendpulse_score_psi", .gauge, "Stability index of a model's scores against the first ones it published")
+    for one in figures { text.sample("lendpulse_score_psi", [("model", one.model)], one.index) }
+    text.family("lendpulse_score_psi_band", .gauge, "What the index stays under by chance alone, 19 times of 20")
+    for one in figures { text.sample("lendpulse_score_psi_band", [("model", one.model)], one.band) }
+  }
+
+  /// The kinds that serve, each with its version.
+  var servingVersions: [(model: String, version: String)] {
+    modelsVersion.split(separator: "+").compactMap { version in
+      version.split(separator: "-").first.map { (String($0), String(version)) }
+    }
+  }
+
   private func appendTransactions(_ totals: PipelineTotals, to text: inout MetricsText) {
     text.family("lendpulse_transactions_total", .counter, "Transactions by result")
     for (result, count) in [
@@ -100,21 +127,60 @@ extension StatusService {
     func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
     text.family("process_cpu_seconds_total", .counter, "CPU time of the process")
     text.sample("process_cpu_seconds_total", [], seconds(usage.ru_utime) + seconds(usage.ru_stime))
-    if let resident = Self.residentBytes() {
+    if let memory = Self.memoryBytes() {
+      text.family("process_virtual_memory_bytes", .gauge, "Address space of the process")
+      text.sample("process_virtual_memory_bytes", [], Double(memory.virtual))
       text.family("process_resident_memory_bytes", .gauge, "Resident memory of the process")
-      text.sample("process_resident_memory_bytes", [], Double(resident))
+      text.sample("process_resident_memory_bytes", [], Double(memory.resident))
     }
+    if let open = Self.openDescriptors() {
+      text.family("process_open_fds", .gauge, "Open file descriptors")
+      text.sample("process_open_fds", [], Double(open))
+    }
+    var limit = rlimit()
+    if unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
+      text.family("process_max_fds", .gauge, "The most file descriptors that may be open")
+      text.sample("process_max_fds", [], Double(limit.rlim_cur))
+    }
+    text.family("process_start_time_seconds", .gauge, "When the process began, in seconds since 1970")
+    text.sample("process_start_time_seconds", [], Self.startSeconds)
   }
 
   /// From `/proc/self/statm`; nil where there is none.
-  private static func residentBytes() -> Int? {
-    guard let file = unsafe fopen("/proc/self/statm", "r") else { return nil }
+  private static func memoryBytes() -> (virtual: Int, resident: Int)? {
+    let fields = line(of: "/proc/self/statm").split(separator: " ")
+    guard fields.count > 1, let size = Int(fields[0]), let pages = Int(fields[1]) else { return nil }
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    return (size * page, pages * page)
+  }
+
+  private static func openDescriptors() -> Int? {
+    guard let directory = unsafe opendir("/proc/self/fd") else { return nil }
+    defer { unsafe closedir(directory) }
+    var count = 0
+    while unsafe readdir(directory) != nil { count += 1 }
+    // `.`, `..`, and the directory itself.
+    return max(0, count - 3)
+  }
+
+  /// The 22nd field of `/proc/self/stat` counts clock ticks since the machine began.
+  private static let startSeconds: Double = {
+    let afterName = line(of: "/proc/self/stat").split(separator: ")").last ?? ""
+    let fields = afterName.split(separator: " ")
+    let clock = SystemClock()
+    let now = Double(clock.wall) / 1e3
+    guard fields.count > 19, let ticks = Double(fields[19]) else { return now }
+    var sinceBoot = timespec()
+    unsafe clock_gettime(CLOCK_BOOTTIME, &sinceBoot)
+    let boot = now - Double(sinceBoot.tv_sec) - Double(sinceBoot.tv_nsec) / 1e9
+    return boot + ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
+  }()
+
+  private static func line(of path: String) -> String {
+    guard let file = unsafe fopen(path, "re") else { return "" }
     defer { unsafe fclose(file) }
-    var line = [CChar](repeating: 0, count: 256)
-    guard unsafe fgets(&line, Int32(line.count), file) != nil else { return nil }
-    let fields = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-      .split(separator: " ")
-    guard fields.count > 1, let pages = Int(fields[1]) else { return nil }
-    return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+    var line = [CChar](repeating: 0, count: 1_024)
+    guard unsafe fgets(&line, Int32(line.count), file) != nil else { return "" }
+    return String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 }

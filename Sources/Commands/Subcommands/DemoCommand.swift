@@ -17,7 +17,8 @@ extension CommandDefinition {
       OptionDefinition(
         name: "--seconds", value: "N", meaning: "ends by itself after so long; default: until it is ended"),
       OptionDefinition(
-        name: "--port", value: "P", meaning: "serves /healthz, /readyz, /metrics and /v1/status on 127.0.0.1:P"),
+        name: "--port", value: "P",
+        meaning: "serves the web page and the interface on 127.0.0.1:P; default: 8080, or any where that is taken"),
       OptionDefinition(
         name: "--brokers", value: "HOST:PORT",
         meaning: "a real Kafka in place of the embedded one; topics demo-… are made"),
@@ -40,6 +41,7 @@ private struct DemoRun {
   private let brokers: String?
   private let port: Int?
   private let models: ModelSet
+  private let modelsDirectory: String
   private let isLive: Bool
   private let isColoured: Bool
   private let log: DemoLog
@@ -57,6 +59,7 @@ private struct DemoRun {
       throw .failed("lendpulse demo: its models are not there; set LENDPULSE_DEMO_MODELS to a folder of models")
     }
     models = try loadModels(directory: directory, command: "demo")
+    modelsDirectory = directory
     isLive = Terminal.isLive(environment: environment)
     isColoured = Terminal.isColoured(environment: environment)
     log = DemoLog(forwardingTo: isLive ? nil : Log(level: .warning, format: .text), isEmbedded: brokers == nil)
@@ -76,10 +79,8 @@ private struct DemoRun {
     kafka.partitions = Self.partitions
     let broker = KafkaBroker(settings: kafka, pipeline: settings, log: log)
     let daemon = Daemon(settings: settings, broker: broker, models: models, log: log)
-    let server = try port.map { port throws(CommandFailure) in
-      try serveStatus(of: daemon, at: "127.0.0.1:\(port)", models: models, topic: settings.topics.borrowerEvents)
-    }
-    defer { server?.stop() }
+    let server = try serve(daemon, settings)
+    defer { server.stop() }
     Interruption.watch { daemon.requestStop() }
     let feed = DemoFeed()
     do throws(BrokerError) {
@@ -88,11 +89,19 @@ private struct DemoRun {
       throw .broker(error, command: "demo")
     }
     feed.start(settings: kafka, topic: settings.topics.borrowerEvents, log: log)
-    let end = watch(daemon, feed, name: name, page: server.map { "http://127.0.0.1:\($0.port)/metrics" })
+    let end = watch(daemon, feed, name: name, page: "http://127.0.0.1:\(server.port)/")
     stop(daemon, feed)
     if let failure = daemon.failure ?? feed.progress.failure { throw .broker(failure, command: "demo") }
     for line in end { StandardStreams.reportOutput(line) }
     return Interruption.signal.map { .interrupted(signal: $0) } ?? .done
+  }
+
+  /// The page: on the port that was asked for, or on the usual one, or on any where that is taken.
+  private func serve(_ daemon: Daemon, _ settings: PipelineSettings) throws(CommandFailure) -> HTTPServer {
+    let serving = StatusServing(settings: settings, models: models)
+    guard port == nil else { return try serving.serve(daemon, at: "127.0.0.1:\(port ?? 0)") }
+    if let server = try? serving.serve(daemon, at: Configuration().http.listen) { return server }
+    return try serving.serve(daemon, at: "127.0.0.1:0")
   }
 
   private func embeddedBroker(_ settings: PipelineSettings) throws(CommandFailure) -> EmbeddedBroker? {
@@ -120,6 +129,7 @@ private struct DemoRun {
     settings.idleAfterMilliseconds = 0
     // Each demo begins anew.
     settings.stateDirectory = nil
+    settings.modelsDirectory = modelsDirectory
     return settings
   }
 

@@ -45,6 +45,7 @@ private struct DaemonRun {
   private let models: ModelSet
   private let listen: String
   private let memoryCap: MemoryCap?
+  private let tokenFile: String?
 
   init(_ arguments: ParsedArguments) throws(CommandFailure) {
     startedAt = clock.monotonic
@@ -58,6 +59,7 @@ private struct DaemonRun {
     kafka.createsTopics = arguments.has("--create-topics")
     self.kafka = kafka
     listen = configuration.http.listen
+    tokenFile = configuration.http.tokenFile
     memoryCap = Self.memoryCap(configuration, log)
   }
 
@@ -88,16 +90,17 @@ private struct DaemonRun {
 
   func run() throws(CommandFailure) -> ExitStatus {
     log.record(.starting(version: Version.current, instance: settings.instanceID, workers: settings.workers))
-    let serving = ServingModels(models)
-    log.record(.modelsServing(models: serving.serving, digest: models.digest))
-    for missing in serving.missing {
+    let present = ServingModels(models)
+    log.record(.modelsServing(models: present.serving, digest: models.digest))
+    for missing in present.missing {
       log.record(.outputOff(output: missing.outputs, reason: "no \(missing.kind) model is there"))
     }
     var settings = settings
     settings.engine.memoryCap = memoryCap
     let broker = KafkaBroker(settings: kafka, pipeline: settings, log: log)
     let daemon = Daemon(settings: settings, broker: broker, models: models, log: log)
-    let server = try serveStatus(of: daemon, at: listen, models: models, topic: settings.topics.borrowerEvents)
+    let serving = StatusServing(settings: settings, models: models, kafka: kafka, tokenFile: tokenFile)
+    let server = try serving.serve(daemon, at: listen)
     defer { server.stop() }
     log.record(.httpListening(port: server.port))
     Interruption.watch { daemon.requestStop() }
