@@ -126,13 +126,15 @@ extension BorrowerStore {
 
   private func leastRecentlySeen(_ residency: Residency) -> [UInt32] {
     var victims: [UInt32] = []
+    // The second round comes by those that the first one chose.
+    var chosen: Set<UInt32> = []
     var freed = 0
     // Twice round: the first time it may forgive everybody.
     for _ in 0..<2 * index.bucketCount {
       if residency.hand >= index.bucketCount { residency.hand = 0 }
       index.forEachBlock(inBucket: residency.hand, in: arena) { block in
         let freedBlocks = freedByMovingOut(block)
-        guard freedBlocks > 0, !residency.takeSeen(block) else { return }
+        guard freedBlocks > 0, !residency.takeSeen(block), chosen.insert(block).inserted else { return }
         victims.append(block)
         freed += freedBlocks
       }

@@ -221,7 +221,7 @@ final class Worker {
   private func finishSteps(of runner: PartitionRunner) {
     guard runner.hasSteps else { return }
     policy.noteWork(at: context.clock.monotonic)
-    while state.phase(runner.partition) == .live, !runner.finishSteps(&filling.outputs) { makeRoom() }
+    while state.phase(runner.partition) == .live, endedWith == nil, !runner.finishSteps(&filling.outputs) { makeRoom() }
   }
 
   /// Takes what the control topic says and is not in force yet, each at one point of each partition's log, and journals
