@@ -84,6 +84,12 @@ import Testing
     var files: [String: Data] = [:]
     for path in try FileManager.default.subpathsOfDirectory(atPath: folder) {
       files[path] = FileManager.default.contents(atPath: "\(folder)/\(path)")
+      // When it was trained and how long that took.
+      guard path.hasSuffix("manifest.json"), let bytes = files[path],
+        var manifest = try JSONSerialization.jsonObject(with: bytes) as? [String: Any]
+      else { continue }
+      manifest["measured"] = nil
+      files[path] = try JSONSerialization.data(withJSONObject: manifest, options: .sortedKeys)
     }
     return files
   }

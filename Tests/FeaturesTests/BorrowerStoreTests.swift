@@ -82,7 +82,7 @@ import Testing
     #expect(sorted == oracle.bytes.keys.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) })
     while let taken = store.takeChanged() { oracle.changed.remove(BorrowerStoreTests.readID(store, taken)) }
     #expect(oracle.changed.isEmpty && store.changedBytes == 0)
-    #expect((store.movedOutCount > 100) == (seed > 3) && disk.exchanges > (seed > 3 ? 100 : -1))
+    #expect((store.movedOutCount > 0) == (seed > 3) && (disk.exchanges > 0) == (seed > 3))
     for handle in store.handles() { store.remove(handle) }
     #expect(disk.held.isEmpty, "a removed borrower stays on disk")
   }

@@ -73,7 +73,7 @@ private func refusal(_ body: () throws -> Void) -> TrainingError? {
   let (wholeSummary, whole) = try read(place, ["whole"])
   #expect(bits(whole) == bits(set) && set.table.count > 200 && set.asServed.count > 100)
   #expect(whole.asOf == set.asOf && whole.sample == set.sample && whole.options == set.options)
-  #expect(wholeSummary == summary && summary.badLines == 1)
+  #expect(wholeSummary == summary && summary.badLines > 0)
 
   for number in 1...3 { _ = try write(place, path, "pieces/\(number)", shard: "\(number)/3") }
   let (piecesSummary, pieces) = try read(place, ["pieces"])
