@@ -84,7 +84,9 @@ class Browser:
         try:
             self.ask("DELETE", "")
         finally:
-            self.driver.terminate()
+            # It does not always heed a gentler signal once its browser is gone.
+            self.driver.kill()
+            self.driver.wait()
 
 
 def fits(browser, width):
