@@ -30,7 +30,7 @@ public struct ServingCost: Codable, Equatable, Sendable {
 
   public init() {}
 
-  /// Nanoseconds of each operation on a 2.1 GHz x86-64-v3 core with warm caches, fitted to whole models
+  /// Nanoseconds of each operation with warm caches, from timings of the kernels on one x86-64-v3 core
   /// (`docs/models-overdue.md`). They are part of what a training decides by: changing one changes what is chosen.
   public enum Nanoseconds {
     public static let member = 12.0

@@ -22,6 +22,8 @@ struct TreeSettings: Sendable {
   /// Over 1: a random forest of that many trees in each round.
   var parallelTrees = 1
   var maxBins = 256
+  /// Of each column: 1, a higher value never lowers the forecast; -1, never raises it; 0, free. Empty: all free.
+  var constraints: [Int] = []
   var seed: UInt64 = 0
 }
 
@@ -32,6 +34,8 @@ struct TrainedTrees: Sendable {
   var rounds: Int
   /// Of the validation rows, where there were any: the metric's value at the chosen round.
   var validationLoss: Double?
+  /// At each round that was tried; empty without validation rows.
+  var validationLosses: [Double] = []
 }
 
 /// Rows in XGBoost's own form; owns the handle.
@@ -112,6 +116,9 @@ struct TrainedTrees: Sendable {
     try set("max_bin", "\(settings.maxBins)")
     try set("base_score", "\(meanLabel)")
     try set("seed", "\(settings.seed & 0x7FFF_FFFF)")
+    if settings.constraints.contains(where: { $0 != 0 }) {
+      try set("monotone_constraints", "(" + settings.constraints.map(String.init).joined(separator: ",") + ")")
+    }
   }
 
   /// Trains on `training`. With validation rows, stops when their loss has not fallen for `patience` rounds and keeps the
@@ -134,16 +141,19 @@ struct TrainedTrees: Sendable {
     let booster = unsafe Booster(owning: try make([training.handle, validation.handle]))
     try booster.configure(settings, meanLabel: meanLabel)
     var best = (loss: Double.infinity, round: 0)
+    var losses: [Double] = []
     for round in 0..<settings.rounds {
       try unsafe check(XGBoosterUpdateOneIter(booster.handle, Int32(round), training.handle))
       let loss = try unsafe booster.loss(of: validation.handle, round: round)
+      losses.append(loss)
       if loss < best.loss { best = (loss, round) }
       if round - best.round >= patience { break }
     }
     var sliced: BoosterHandle?
     try unsafe check(XGBoosterSlice(booster.handle, 0, Int32(best.round + 1), 1, &sliced))
     let kept = unsafe Booster(owning: sliced!)
-    return TrainedTrees(json: try kept.json(), rounds: best.round + 1, validationLoss: best.loss)
+    return TrainedTrees(
+      json: try kept.json(), rounds: best.round + 1, validationLoss: best.loss, validationLosses: losses)
   }
 
   /// Parses `[3]\tv-logloss:0.4321`.

@@ -6,8 +6,9 @@ struct Isotonic: Equatable, Sendable {
 
   /// Pools adjacent violators (Ayer et al. 1955) over runs of at least `minimumRows` rows, and joins the pools' means by
   /// straight lines, so that scores that differ keep differing within the range met.
-  init(scores: [Double], labels: [Bool], minimumRows: Int) {
-    precondition(scores.count == labels.count && !scores.isEmpty)
+  /// With `weights`, a row counts as so many; `minimumRows` is then of their sum.
+  init(scores: [Double], labels: [Bool], weights: [Double]? = nil, minimumRows: Int) {
+    precondition(scores.count == labels.count && !scores.isEmpty && weights?.count ?? labels.count == labels.count)
     let order = scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] < scores[$1] : $0 < $1 }
     struct Pool {
       var score: Double
@@ -18,9 +19,10 @@ struct Isotonic: Equatable, Sendable {
     var pools: [Pool] = []
     var current = Pool(score: 0, positives: 0, rows: 0)
     for (index, row) in order.enumerated() {
-      current.score += scores[row]
-      current.positives += labels[row] ? 1 : 0
-      current.rows += 1
+      let weight = weights?[row] ?? 1
+      current.score += scores[row] * weight
+      current.positives += labels[row] ? weight : 0
+      current.rows += weight
       let isTied = index + 1 < order.count && scores[order[index + 1]] == scores[row]
       guard !isTied, Int(current.rows) >= minimumRows || index + 1 == order.count else { continue }
       pools.append(current)

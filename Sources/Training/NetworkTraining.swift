@@ -21,6 +21,9 @@ struct TrainedNetwork: Sendable {
   var pictureScales: [Float]
   var epochs: Int
   var validationLoss: Double
+  /// The mean loss of each epoch, while it trained and on the validation rows behind it.
+  var trainingLosses: [Double] = []
+  var validationLosses: [Double] = []
 
   var bytes: [UInt8] {
     var tensors = network.tensors() + fitting.tensors
@@ -119,25 +122,31 @@ enum NetworkTrainer {
     var work = NetworkWorkspace()
     var gradient = [Float](repeating: 0, count: network.parameters.count)
     var best = (loss: Double.infinity, epoch: 0, parameters: network.parameters)
+    var losses: (training: [Double], validation: [Double]) = ([], [])
     for epoch in 1...settings.epochs {
       random.shuffle(&order)
       // The rate falls along a cosine to a tenth, so that late epochs settle.
       let share = Double(epoch - 1) / Double(settings.epochs)
       let rate = settings.learningRate * (0.1 + 0.9 * 0.5 * (1 + cosine(share)))
+      var trainingLoss = 0.0
       for start in stride(from: 0, to: order.count, by: settings.batch) {
         let rows = Array(order[start..<min(start + settings.batch, order.count)])
         for index in gradient.indices { gradient[index] = 0 }
-        _ = network.backward(
+        let batchLoss = network.backward(
           training.batch(rows, scales: scales), targets: rows.map { targets[$0] }, loss: loss, &work, into: &gradient)
+        trainingLoss += batchLoss * Double(rows.count)
         adam.step(&network.parameters, gradient, rate: rate)
       }
+      losses.training.append(trainingLoss / Double(order.count))
       let validationLoss = measure(network, validation, validationTargets, loss, scales, &work)
+      losses.validation.append(validationLoss)
       if validationLoss < best.loss { best = (validationLoss, epoch, network.parameters) }
       if epoch - best.epoch >= settings.patience { break }
     }
     network.parameters = best.parameters
     return TrainedNetwork(
-      network: network, fitting: fitting, pictureScales: scales, epochs: best.epoch, validationLoss: best.loss)
+      network: network, fitting: fitting, pictureScales: scales, epochs: best.epoch, validationLoss: best.loss,
+      trainingLosses: losses.training, validationLosses: losses.validation)
   }
 
   private static func measure(
@@ -174,8 +183,12 @@ struct Adam {
   private var firstPower: Float = 1
   private var secondPower: Float = 1
   private let decay: Float
+  private let firstDecay: Float
+  private let secondDecay: Float
 
-  init(count: Int, _ settings: NetworkSettings) {
+  init(count: Int, _ settings: NetworkSettings, firstDecay: Float = 0.9, secondDecay: Float = 0.999) {
+    self.firstDecay = firstDecay
+    self.secondDecay = secondDecay
     first = [Float](repeating: 0, count: count)
     second = first
     decay = Float(settings.weightDecay)
@@ -183,8 +196,10 @@ struct Adam {
 
   mutating func step(_ parameters: inout [Float], _ gradient: [Float], rate: Double) {
     let rate = Float(rate)
-    firstPower *= 0.9
-    secondPower *= 0.999
+    let firstDecay = self.firstDecay
+    let secondDecay = self.secondDecay
+    firstPower *= firstDecay
+    secondPower *= secondDecay
     let firstScale = 1 / (1 - firstPower)
     let secondScale = 1 / (1 - secondPower)
     let count = parameters.count
@@ -193,8 +208,8 @@ struct Adam {
         unsafe first.withUnsafeMutableBufferPointer { m in
           unsafe second.withUnsafeMutableBufferPointer { v in
             for i in 0..<count {
-              unsafe m[i] = 0.9 * m[i] + 0.1 * g[i]
-              unsafe v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i]
+              unsafe m[i] = firstDecay * m[i] + (1 - firstDecay) * g[i]
+              unsafe v[i] = secondDecay * v[i] + (1 - secondDecay) * g[i] * g[i]
               let step = unsafe m[i] * firstScale / ((v[i] * secondScale).squareRoot() + 1e-8)
               unsafe p[i] -= rate * (step + decay * p[i])
             }

@@ -22,6 +22,14 @@ public struct TrainingOptions: Sendable {
   /// Above these, a seeded sample of borrowers is taken.
   public var maxExamples = ExampleOptions().maxExamples
   public var includeProtected = false
+  /// Overdue: whether rows made by the adversarial network enlarge what the members learn from.
+  public var gan = GANMode.auto
+  /// Overdue: most steps of the adversarial network in each fold.
+  public var ganSteps = 500
+  /// Overdue: trees may only raise the risk with a higher limit use, older arrears, ...
+  public var isMonotonic = false
+  /// What the three borrower models may take of an event together, by counted operations.
+  public var maxScoreMicroseconds = 8.0
   /// Gets `metrics.json` and a page for each kind.
   public var reportDirectory: String?
   /// At which reports count alerts and leads.
@@ -69,6 +77,10 @@ struct TrainingSettings: Sendable {
   /// The model is only measured on a later date and never serves: what is costly and does not change how well the chosen
   /// procedure does (comparisons, repeats) may be left out.
   var isRehearsal = false
+  var gan = GANMode.auto
+  var ganSteps = 500
+  var isMonotonic = false
+  var budget = ServingBudget()
 }
 
 /// How far training has come.
@@ -115,7 +127,9 @@ public enum TrainingRun {
     let asOf = examples.asOf
     let table = examples.table
     let settings = TrainingSettings(
-      asOf: asOf, labels: options.labels, seed: options.seed, includeProtected: options.includeProtected)
+      asOf: asOf, labels: options.labels, seed: options.seed, includeProtected: options.includeProtected,
+      gan: options.gan, ganSteps: options.ganSteps, isMonotonic: options.isMonotonic,
+      budget: ServingBudget(microseconds: options.maxScoreMicroseconds))
     let readSeconds = Clocks.monotonicSeconds - start
     var finished: [FinishedModel] = []
     var leftOut: [String] = []
@@ -180,11 +194,12 @@ public enum TrainingRun {
 
   /// Trains one kind; the same for the model that serves and for the one that is tested on a later date.
   static func train(
-    _ kind: ModelKind, _ examples: ExampleSet, _ settings: TrainingSettings, _ tell: @Sendable (Double) -> Void
+    _ kind: ModelKind, _ examples: ExampleSet, _ settings: TrainingSettings,
+    _ tell: @escaping @Sendable (Double) -> Void
   ) throws(TrainingError) -> TrainedModel {
     let table = examples.table
     switch kind {
-    case .overdue: return try OverdueTraining(table, settings).run(tell)
+    case .overdue: return try OverdueTraining(table, asServed: examples.asServed, settings).run(tell)
     case .demand: return try DemandTraining(table, settings).run(tell)
     case .utilization: return try UtilizationTraining(table, settings).run(tell)
     case .repayment: preconditionFailure("a platform's repayment has no examples of borrowers")
@@ -232,6 +247,12 @@ public enum TrainingRun {
     }
     guard (1...3650).contains(options.labels.prospectDays) else {
       throw TrainingError(.usage, "--prospect-days \(options.labels.prospectDays): must lie within 1 and 3650")
+    }
+    guard (1...100_000).contains(options.ganSteps) else {
+      throw TrainingError(.usage, "--gan-steps \(options.ganSteps): must lie within 1 and 100000")
+    }
+    guard options.maxScoreMicroseconds >= 1, options.maxScoreMicroseconds <= 10_000 else {
+      throw TrainingError(.usage, "--max-score-us \(options.maxScoreMicroseconds): must lie within 1 and 10000")
     }
     for folder in [options.modelsDirectory] + (options.reportDirectory.map { [$0] } ?? []) {
       try requireWritable(folder)
