@@ -68,7 +68,7 @@ let package = Package(
     library("Scoring", ["Borrowers", "Features", "Models"]),
     library("Pipeline", ["Borrowers", "Features", "Models", "Scoring"]),
     library("Kafka", ["Borrowers", "Scoring", "Pipeline", "CRdKafka"]),
-    library("Simulation", ["Borrowers"]),
+    library("Simulation", ["Borrowers", "Features", "Models", "Scoring", "Pipeline"]),
     library("StatusPage", ["Borrowers", "Scoring", "Pipeline", "CMicroHTTPD"]),
     library(
       "Commands",
@@ -93,7 +93,7 @@ let package = Package(
     tests("Scoring", ["Borrowers", "Features", "Models", "Scoring"]),
     tests("Pipeline", ["Borrowers", "Features", "Models", "Scoring", "Pipeline"]),
     tests("Kafka", ["Borrowers", "Scoring", "Pipeline", "Kafka", "CRdKafka"]),
-    tests("Simulation", ["Borrowers", "Simulation"]),
+    tests("Simulation", ["Borrowers", "Models", "Simulation", "TestSupport"]),
     tests("StatusPage", ["Borrowers", "Pipeline", "StatusPage"]),
     tests("Commands", ["Borrowers", "Features", "Models", "Scoring", "Pipeline", "Commands", "lendpulse"]),
     // Starting programs, temporary directories: what tests of whole programs share.

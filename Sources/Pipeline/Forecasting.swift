@@ -329,6 +329,6 @@ extension Worker {
       [broker = context.broker, index] () throws(BrokerError) in try broker.makeReader(worker: index)
     }
     return Background(
-      isInline: context.isInline, answered: {}, finish: { reading.close() }, { reading.perform($0) })
+      lane: context.makeLane?(), answered: {}, finish: { reading.close() }, { reading.perform($0) })
   }
 }

@@ -33,11 +33,6 @@ final class PartitionRunner: @unchecked Sendable {
   private(set) var hasSteps = false
   /// Steps of the record at `inputOffset`, or of the next one behind a gap, are begun and it is not applied yet.
   private var isMidRecord = false
-  /// Of the journal entry taken again last: the input offset that it precedes.
-  private var retakenPrecedes: Int64?
-  /// No record was applied again since that entry: its steps are done before the next one. Steps that a record left, of due
-  /// dates that had passed when it announced them, are not: the next record moves the watermark first.
-  private var isBehindEntry = false
   /// The position is ahead of what was handed over last.
   private var hasMoved = false
 
@@ -233,7 +228,7 @@ final class PartitionRunner: @unchecked Sendable {
 
   /// Applies a record again, outputs muted. A record that cannot be read was a dead letter then.
   func reapply(_ record: LogRecord, _ decoding: inout RecordDecoding, _ muted: inout OutputBatch) {
-    isBehindEntry = false
+    finishEntry(&muted)
     if decoding.decode(record) == nil {
       let source = RecordSource(offset: record.offset, timestamp: record.timestamp)
       engine.moveWatermark(occurredAt: decoding.event.occurredAt, recordTimestamp: record.timestamp)
@@ -246,17 +241,18 @@ final class PartitionRunner: @unchecked Sendable {
   }
 
   /// Takes an entry again; the steps of the one before it are done first.
-  func retake(
-    _ entry: JournalEntry, precedes: Int64, journalOffset: Int64, models: ModelSet?, _ muted: inout OutputBatch
-  ) {
-    if isBehindEntry { finishMuted(&muted) }
+  func retake(_ entry: JournalEntry, journalOffset: Int64, models: ModelSet?, _ muted: inout OutputBatch) {
+    finishEntry(&muted)
     engine.take(entry, journalOffset: journalOffset)
-    retakenPrecedes = precedes
-    isBehindEntry = true
+    hasSteps = true
     if let models { engine.use(models) }
   }
 
-  private func finishMuted(_ muted: inout OutputBatch) {
+  /// Does the steps of the entry taken again last. Nothing else is pending between two records but a due date that had
+  /// passed when it was announced, and that fires with what comes next: the entry's settings and models, or the record.
+  private func finishEntry(_ muted: inout OutputBatch) {
+    guard hasSteps else { return }
+    hasSteps = false
     while engine.step(boundarySource, &muted) {}
     muted.removeAll()
   }
@@ -269,13 +265,12 @@ final class PartitionRunner: @unchecked Sendable {
     journalOffset = position.journalOffset
     forecastPosition = position.forecasts
     if position.watermark > engine.watermark {
-      if isBehindEntry { finishMuted(&muted) }
+      finishEntry(&muted)
       engine.moveWatermark(
         occurredAt: position.watermark + latenessMilliseconds, recordTimestamp: position.watermark)
       // Until that record is applied no journal entry may be taken: it would precede the steps that were done.
       isMidRecord = true
     } else {
-      hasSteps = retakenPrecedes == position.inputOffset
       isMidRecord = !hasSteps && position.steps > 0
     }
     steps = 0

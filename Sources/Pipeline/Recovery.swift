@@ -175,8 +175,7 @@ final class Restorer: @unchecked Sendable {
     if case .models(let version, let digest) = entry.record.entry {
       named = try modelSet(version: version, digest: digest)
     }
-    runner.retake(
-      entry.record.entry, precedes: entry.record.precedes, journalOffset: entry.offset, models: named, &muted)
+    runner.retake(entry.record.entry, journalOffset: entry.offset, models: named, &muted)
   }
 
   /// The models in force at a point of the journal: scores that were held then decide later on.

@@ -6,15 +6,29 @@ import Scoring
 import Synchronization
 
 /// What every worker of a process is made of.
-struct WorkerContext: Sendable {
+package struct WorkerContext: Sendable {
   var settings: PipelineSettings
   var broker: any Broker
   var models: ModelSet
   var log: any EventLog
   var clock: any Clock
   var partitionCount: Int
-  /// Committing and restoring happen within the loop's thread: for tests that go step by step.
-  var isInline = false
+  /// Where committing and restoring happen; nil: on threads of their own.
+  package var makeLane: (@Sendable () -> any BackgroundLane)?
+  /// For tests that show that a mistake is found: what is done in place of an action, nil for nothing.
+  package var exchange: (@Sendable (WorkerAction) -> WorkerAction?)?
+
+  package init(
+    settings: PipelineSettings, broker: any Broker, models: ModelSet, log: any EventLog, clock: any Clock,
+    partitionCount: Int
+  ) {
+    self.settings = settings
+    self.broker = broker
+    self.models = models
+    self.log = log
+    self.clock = clock
+    self.partitionCount = partitionCount
+  }
 
   func makeDecoding() -> RecordDecoding {
     RecordDecoding(
@@ -24,7 +38,7 @@ struct WorkerContext: Sendable {
 }
 
 /// Used by its own thread alone.
-final class Worker {
+package final class Worker {
   static let recordsPerPollMax = 512
   static let idleWaitMilliseconds = 100
 
@@ -63,7 +77,7 @@ final class Worker {
   /// Where the budget of a transaction's slices goes first.
   var nextCheckpoint: Int32 = 0
 
-  init(index: Int, context: WorkerContext, board: StatusBoard) throws(BrokerError) {
+  package init(index: Int, context: WorkerContext, board: StatusBoard) throws(BrokerError) {
     self.index = index
     self.context = context
     self.board = board
@@ -77,27 +91,27 @@ final class Worker {
       try broker.makeProducer(worker: index)
     }
     committer = Background(
-      isInline: context.isInline, answered: { waker.wake() }, finish: { work.close() }, { work.perform($0) })
+      lane: context.makeLane?(), answered: { waker.wake() }, finish: { work.close() }, { work.perform($0) })
     let reading = Restorer(
       settings: settings, models: context.models, decoding: context.makeDecoding(), clock: context.clock
     ) { [broker = context.broker] () throws(BrokerError) in try broker.makeReader(worker: index) }
     restorer = Background(
-      isInline: context.isInline, answered: { waker.wake() }, finish: { reading.close() }, { reading.perform($0) })
+      lane: context.makeLane?(), answered: { waker.wake() }, finish: { reading.close() }, { reading.perform($0) })
     committer.submit(.open(afterMilliseconds: 0))
   }
 
   // MARK: The loop
 
   /// One turn: what others did, what came in, what goes out. False when the worker has ended.
-  func turn(isStopRequested: Bool) -> Bool {
+  package func turn(isStopRequested: Bool) -> Bool {
     takeNotices()
     takeAnswers(waitMilliseconds: 0)
     if isStopRequested { perform(state.handle(.stopRequested)) }
     guard endedWith == nil else { return false }
     acceptAssigned()
     startRestored()
-    adoptConfiguration()
     finishSteps()
+    adoptConfiguration()
     forecast(at: context.clock.monotonic)
 
     let polledAt = context.clock.monotonic
@@ -196,14 +210,16 @@ final class Worker {
   private func finishSteps(of runner: PartitionRunner) {
     guard runner.hasSteps else { return }
     policy.noteWork(at: context.clock.monotonic)
-    while state.phase(runner.partition) == .live, !runner.finishSteps(&filling.outputs) { makeRoom() }
+    while endedWith == nil, state.phase(runner.partition) == .live, !runner.finishSteps(&filling.outputs) {
+      makeRoom()
+    }
   }
 
   /// Settings and models of the configuration that are not in force yet are taken, and journaled.
   private func adoptConfiguration() {
     for partition in unadopted.sorted() where !starting.contains(partition) {
       // All of them before the next record, so that a start leaves no trace of how its turns fell.
-      while state.phase(partition) == .live, let runner = runners[partition], runner.isBetweenRecords,
+      while endedWith == nil, state.phase(partition) == .live, let runner = runners[partition], runner.isBetweenRecords,
         adopt(runner)
       {
         finishSteps(of: runner)
