@@ -30,8 +30,8 @@ public struct ServingCost: Codable, Equatable, Sendable {
 
   public init() {}
 
-  /// Nanoseconds of each operation on a 2.1 GHz x86-64-v3 core with warm caches, fitted to whole models
-  /// (`docs/models-overdue.md`). They are part of what a training decides by: changing one changes what is chosen.
+  /// Nanoseconds of each operation on a 2.1 GHz x86-64-v3 core with warm caches: estimates from the costs of
+  /// whole models, not a fit. They are part of what a training decides by: changing one changes what is chosen.
   public enum Nanoseconds {
     public static let member = 12.0
     public static let inputBlock = 12.0
