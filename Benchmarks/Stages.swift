@@ -138,11 +138,13 @@ struct Stages: ~Copyable {
 
   private struct Sample {
     var features: [Float]
-    var picture: [Float]
+    var cells: [UInt16]
+    var levels: [Float]
 
     func copy(into input: inout ModelInput) {
       for index in features.indices { unsafe input.features[index] = features[index] }
-      for index in picture.indices { unsafe input.picture[index] = picture[index] }
+      input.clearPicture()
+      for index in cells.indices { input.shade(cells[index], levels[index]) }
     }
   }
 
@@ -175,7 +177,9 @@ struct Stages: ~Copyable {
       states[id]?.restore(&bytes)
       do throws(StateError) { _ = try unsafe state.decode(bytes.bytes) } catch { preconditionFailure("\(error)") }
       state.fill(&input, at: state.borrowerTime)
-      samples.append(unsafe Sample(features: Array(input.features), picture: Array(input.picture)))
+      let cells = unsafe Array(input.shadedCells)
+      let levels = cells.map { unsafe input.picture[Int($0)] }
+      samples.append(unsafe Sample(features: Array(input.features), cells: cells, levels: levels))
     }
     return samples
   }

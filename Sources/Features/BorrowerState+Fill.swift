@@ -28,9 +28,8 @@ extension BorrowerState {
   /// borrower's time counts as that: what is known is not forgotten.
   public func fill(_ input: inout ModelInput, at now: EventTime) {
     let asOf = max(now, time)
-    unsafe input.picture.update(repeating: 0)
     let inputs = gather(at: asOf)
-    unsafe sums.shade(input.picture.baseAddress!, inputs.cellCount)
+    sums.shade(input, inputs.cellCount)
     var sink = unsafe ValueSink(input.features.baseAddress!)
     describeFeatures(inputs, &sink)
     assert(sink.count == FeatureCatalogue.count)

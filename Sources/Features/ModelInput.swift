@@ -7,17 +7,49 @@
 @safe public struct ModelInput: ~Copyable {
   public static let pictureDays = 90
   public static let pictureChannels = 16
+  public static let pictureCells = pictureDays * pictureChannels
   public let features: UnsafeMutableBufferPointer<Float>
-  public let picture: UnsafeMutableBufferPointer<Float>
+  private let levels: UnsafeMutableBufferPointer<Float>
+  private let cells: UnsafeMutableBufferPointer<UInt16>
+  private let count: UnsafeMutablePointer<Int>
 
   public init() {
     unsafe features = ModelInput.zeros((FeatureCatalogue.count + 15) / 16 * 16)
-    unsafe picture = ModelInput.zeros(ModelInput.pictureDays * ModelInput.pictureChannels)
+    unsafe levels = ModelInput.zeros(ModelInput.pictureCells)
+    unsafe cells = .allocate(capacity: ModelInput.pictureCells)
+    unsafe cells.initialize(repeating: 0)
+    unsafe count = .allocate(capacity: 1)
+    unsafe count.initialize(to: 0)
   }
 
   deinit {
     unsafe features.deallocate()
-    unsafe picture.deallocate()
+    unsafe levels.deallocate()
+    unsafe cells.deallocate()
+    unsafe count.deallocate()
+  }
+
+  /// Every cell.
+  public var picture: UnsafeBufferPointer<Float> { unsafe UnsafeBufferPointer(levels) }
+
+  /// The cells that were shaded since the picture was cleared, in the order of days and channels; the others are 0.
+  public var shadedCells: UnsafeBufferPointer<UInt16> {
+    unsafe UnsafeBufferPointer(rebasing: cells[0..<count.pointee])
+  }
+
+  public func clearPicture() {
+    for index in unsafe 0..<count.pointee { unsafe levels[Int(cells[index])] = 0 }
+    unsafe count.pointee = 0
+  }
+
+  /// Cells are shaded once each, in rising order.
+  @inline(__always) public func shade(_ cell: UInt16, _ level: Float) {
+    let index = unsafe count.pointee
+    let before = unsafe index == 0 ? -1 : Int(cells[index - 1])
+    precondition(before < Int(cell) && Int(cell) < ModelInput.pictureCells, "cells are shaded in rising order")
+    unsafe cells[index] = cell
+    unsafe levels[Int(cell)] = level
+    unsafe count.pointee = index + 1
   }
 
   private static func zeros(_ count: Int) -> UnsafeMutableBufferPointer<Float> {

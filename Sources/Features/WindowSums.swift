@@ -58,7 +58,7 @@ public enum Window: Int, CaseIterable, Sendable {
     unsafe levels.deallocate()
   }
 
-  private static let cellsMax = ModelInput.pictureDays * ModelInput.pictureChannels
+  private static let cellsMax = ModelInput.pictureCells
 
   @inline(__always) func note(cell: Int, _ level: Float, at index: Int) {
     precondition(index < WindowSums.cellsMax)
@@ -66,8 +66,9 @@ public enum Window: Int, CaseIterable, Sendable {
     unsafe UnsafeMutableRawPointer(levels).assumingMemoryBound(to: Float.self)[index] = level
   }
 
-  /// Writes the logarithms of the first `count` levels noted into their cells, 16 at a time.
-  @inline(__always) func shade(_ picture: UnsafeMutablePointer<Float>, _ count: Int) {
+  /// Shades the cells of the first `count` levels noted by their logarithms, 16 at a time.
+  @inline(__always) func shade(_ input: borrowing ModelInput, _ count: Int) {
+    input.clearPicture()
     for block in 0..<(count + 15) / 16 {
       // Behind `count` are levels of another time, finite too.
       let level = unsafe levels[block]
@@ -76,7 +77,7 @@ public enum Window: Int, CaseIterable, Sendable {
       unsafe levels[block] = logarithm.replacing(with: -logarithm, where: isNegative)
     }
     let logarithms = unsafe UnsafeMutableRawPointer(levels).assumingMemoryBound(to: Float.self)
-    for index in 0..<count { unsafe picture[Int(cells[index])] = logarithms[index] }
+    for index in 0..<count { unsafe input.shade(cells[index], logarithms[index]) }
   }
 
   @inline(__always) private func row(_ band: Int, _ kind: Int) -> UnsafeMutablePointer<SIMD16<Float>> {

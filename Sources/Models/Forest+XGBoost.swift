@@ -139,6 +139,7 @@ struct ForestLayout {
   let rowCount: Int
   private(set) var nodes: [UInt64] = []
   private(set) var shares: [Double] = []
+  private(set) var splitsAgain: [Bool] = []
   private(set) var roots: [Int32] = []
   private(set) var groupDepths: [Int32] = []
   private(set) var trees = 0
@@ -162,6 +163,8 @@ struct ForestLayout {
     roots.append(Int32(start))
     // Original nodes in breadth-first order, siblings side by side: position `start + k` is that of `order[k]`.
     var order: [(node: Int, depth: Int)] = [(0, 0)]
+    var parents = [-1]
+    var features: [Int] = []
     var nodeMeans: [Double] = []
     shares.append(1)
     var position = 0
@@ -173,6 +176,8 @@ struct ForestLayout {
       if left == -1 {
         guard right == -1, value.isFinite else { throw TreeProblem(problem: "has a leaf that is not a finite number") }
         nodes.append(pack(value, slot: rowCount * 2, distance: 0))
+        features.append(-1)
+        splitsAgain.append(false)
       } else {
         let split = Int(tree.splitIndices[node])
         guard left > 0, left < count, right > 0, right < count, left != right, split >= 0, split < columns.count,
@@ -186,12 +191,17 @@ struct ForestLayout {
         guard distance < 1 << 16 else { throw TreeProblem(problem: "is too wide") }
         let goesLeft = tree.defaultLeft[node].isSet
         let column = columns[split]
+        features.append(column)
+        var above = parents[position]
+        while above >= 0, features[above] != column { above = parents[above] }
+        splitsAgain.append(above >= 0)
         nodes.append(
           goesLeft
             ? pack(value, slot: column, distance: distance)
             : pack((-value).nextUp, slot: rowCount + column, distance: distance))
         for child in goesLeft ? [left, right] : [right, left] {
           order.append((child, level + 1))
+          parents.append(position)
           let share = Double(tree.sumHessian[child]) / Double(tree.sumHessian[node])
           guard share.isFinite || tree.sumHessian[node] == 0, !(share < 0) else {
             throw TreeProblem(problem: "has a cover that is not a number >= 0")
@@ -226,6 +236,7 @@ struct ForestLayout {
       roots.append(Int32(nodes.count))
       nodes.append(pack(0, slot: rowCount * 2, distance: 0))
       shares.append(1)
+      splitsAgain.append(false)
       treeDepths.append(0)
     }
     for group in stride(from: 0, to: treeDepths.count, by: Forest.groupSize) {

@@ -21,6 +21,8 @@ final class Forest: Sendable {
   let nodes: FixedArray<UInt64>
   /// For each node its share of its parent's cover, above 0 (1 for a root).
   let shares: FixedArray<Double>
+  /// For each node whether a split above it reads the same feature.
+  let splitsAgain: FixedArray<Bool>
   /// Index of each tree's root, filled up to a multiple of the group with trees of one leaf 0.
   let roots: FixedArray<Int32>
   /// Steps of each group.
@@ -37,6 +39,7 @@ final class Forest: Sendable {
     precondition(rowCount % 16 == 0)
     nodes = FixedArray(layout.nodes)
     shares = FixedArray(layout.shares)
+    splitsAgain = FixedArray(layout.splitsAgain)
     roots = FixedArray(layout.roots)
     depths = FixedArray(layout.groupDepths)
     trees = layout.trees

@@ -6,10 +6,13 @@ import Features
   let features: UnsafePointer<Float>
   /// Row-major [day][channel], `ModelInput.pictureDays` x `ModelInput.pictureChannels`, newest day last.
   let picture: UnsafePointer<Float>
+  /// The cells that may be other than 0, rising; nil where they are to be looked for.
+  let cells: UnsafeBufferPointer<UInt16>?
 
   public init(features: UnsafePointer<Float>, picture: UnsafePointer<Float>) {
     unsafe self.features = features
     unsafe self.picture = picture
+    unsafe cells = nil
   }
 
   @inline(__always) init(_ input: borrowing ModelInput) {
@@ -17,7 +20,8 @@ import Features
       preconditionFailure("an input without memory")
     }
     unsafe self.features = UnsafePointer(features)
-    unsafe self.picture = UnsafePointer(picture)
+    unsafe self.picture = picture
+    unsafe cells = input.shadedCells
   }
 }
 

@@ -1,9 +1,10 @@
 import Features
 
 extension Network {
-  var scratchCount: Int { activationCount + 16 }
+  /// Activations, and cells of a picture that are looked for.
+  var scratchCount: Int { activationCount + SparsePicture.foundCount + 16 }
   /// Activations, their gradients, the inputs and the sums of gradients at the inputs, laid out alike.
-  var explanationScratchCount: Int { activationCount * 4 + 16 }
+  var explanationScratchCount: Int { max(activationCount * 4, scratchCount) + 16 }
 
   /// Adds scale x integrated gradients (Sundararajan et al., "Axiomatic attribution for deep networks") along the straight
   /// line from every input at its mean, by 16-point quadrature. What the quadrature leaves of margin - reference is shared
@@ -28,7 +29,7 @@ extension Network {
       let along = Float(GaussLegendre.points16[point])
       let weight = Float(GaussLegendre.weights16[point])
       for range in inputRanges { for index in range { unsafe scratch[index] = inputs[index] * along } }
-      unsafe NetworkKernels.run(layers, weights.base, scratch)
+      unsafe NetworkKernels.run(layers[...], weights.base, scratch)
       unsafe gradients.update(repeating: 0, count: activationCount)
       unsafe gradients[outputOffset] = 1
       for layer in layers.reversed() {

@@ -49,6 +49,8 @@ final class Network: Sendable {
   let pictureFeatures: [Int]?
   /// With every input at its mean.
   let referenceMargin: Double
+  /// The first layer where it convolves the picture.
+  private let sparsePicture: SparsePicture?
 
   init(_ description: MemberDescription, _ bytes: [UInt8], catalogueCount: Int, file: String) throws(ModelError) {
     guard let inputs = description.inputs, let layers = description.layers else {
@@ -77,7 +79,14 @@ final class Network: Sendable {
         throw ModelError(file: file, problem: "pictureFeatures must name a feature for each channel; train again")
       }
     }
-    referenceMargin = Self.reference(self.layers, weights, zeros, outputOffset, activationCount)
+    referenceMargin = Self.reference(self.layers, weights, outputOffset, activationCount)
+    if let first = plan.layers.first, let offset = plan.pictureOffset {
+      sparsePicture = SparsePicture(
+        first, weights, mean: pictureMean, inverse: pictureInverse, logarithmic: logarithmicPicture,
+        pictureOffset: offset, activationCount: activationCount)
+    } else {
+      sparsePicture = nil
+    }
   }
 
   private static func pictureScaling(
@@ -94,26 +103,37 @@ final class Network: Sendable {
   }
 
   private static func reference(
-    _ layers: [Layer], _ weights: FixedArray<SIMD16<Float>>, _ zeros: [Range<Int>], _ output: Int, _ count: Int
+    _ layers: [Layer], _ weights: FixedArray<SIMD16<Float>>, _ output: Int, _ count: Int
   ) -> Double {
     let memory = UnsafeMutableRawPointer.allocate(byteCount: max(count, 16) * 4, alignment: 64)
     defer { unsafe memory.deallocate() }
     let scratch = unsafe memory.bindMemory(to: Float.self, capacity: count)
     unsafe scratch.initialize(repeating: 0, count: count)
-    unsafe NetworkKernels.run(layers, weights.base, scratch)
+    unsafe NetworkKernels.run(layers[...], weights.base, scratch)
     return unsafe Double(scratch[output])
   }
 
   func margin(_ row: ModelRow, _ scratch: UnsafeMutablePointer<Float>) -> Double {
-    unsafe fill(row, scratch)
-    unsafe NetworkKernels.run(layers, weights.base, scratch)
+    guard let sparsePicture else {
+      unsafe fill(row, scratch)
+      unsafe NetworkKernels.run(layers[...], weights.base, scratch)
+      return unsafe Double(scratch[outputOffset])
+    }
+    unsafe fillFeatures(row, scratch)
+    unsafe sparsePicture.convolve(row, weights.base, scratch, found: scratch + activationCount)
+    unsafe NetworkKernels.run(layers[1...], weights.base, scratch)
     return unsafe Double(scratch[outputOffset])
   }
 
-  /// Lays out padding and standardised inputs.
-  func fill(_ row: ModelRow, _ scratch: UnsafeMutablePointer<Float>) {
+  /// Lays out padding and standardised static inputs.
+  private func fillFeatures(_ row: ModelRow, _ scratch: UnsafeMutablePointer<Float>) {
     for range in zeros { unsafe (scratch + range.lowerBound).update(repeating: 0, count: range.count) }
     unsafe standardizer.fill(row.features, into: scratch + featuresOffset)
+  }
+
+  /// Lays out padding and standardised inputs, the whole picture among them.
+  func fill(_ row: ModelRow, _ scratch: UnsafeMutablePointer<Float>) {
+    unsafe fillFeatures(row, scratch)
     guard let pictureOffset else { return }
     let source = unsafe UnsafeRawPointer(row.picture)
     let target = unsafe UnsafeMutableRawPointer(scratch + pictureOffset)

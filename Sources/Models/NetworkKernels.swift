@@ -5,7 +5,7 @@ enum NetworkKernels {
   typealias Vector = SIMD16<Float>
 
   static func run(
-    _ layers: [Network.Layer], _ weights: UnsafePointer<Vector>, _ scratch: UnsafeMutablePointer<Float>
+    _ layers: ArraySlice<Network.Layer>, _ weights: UnsafePointer<Vector>, _ scratch: UnsafeMutablePointer<Float>
   ) {
     for layer in layers {
       switch layer.operation {

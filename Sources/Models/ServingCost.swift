@@ -11,8 +11,10 @@ public struct ServingCost: Codable, Equatable, Sendable {
   public var logarithmBlocks = 0
   /// Inputs that say whether a feature is missing.
   public var indicators = 0
-  /// Days of a picture standardised, 16 channels each.
+  /// Days of a picture standardised, 16 channels each: where no convolution reads it first.
   public var pictureDays = 0
+  /// Shaded cells of a picture that a convolution reads first, once for each multiply-add of 16 lanes.
+  public var cellProducts = 0
   /// Multiply-adds of 16 lanes in dense layers and linear models.
   public var denseProducts = 0
   /// Multiply-adds of 16 lanes in convolutions, which share their loads between four days.
@@ -38,6 +40,7 @@ public struct ServingCost: Codable, Equatable, Sendable {
     public static let logarithmBlock = 9.0
     public static let indicator = 1.0
     public static let pictureDay = 1.6
+    public static let cellProduct = 2.4
     public static let denseProduct = 0.6
     public static let convolutionProduct = 0.36
     public static let poolingRead = 0.5
@@ -50,7 +53,8 @@ public struct ServingCost: Codable, Equatable, Sendable {
   public var microseconds: Double {
     var sum = Double(members) * Nanoseconds.member + Double(inputBlocks) * Nanoseconds.inputBlock
     sum += Double(logarithmBlocks) * Nanoseconds.logarithmBlock + Double(indicators) * Nanoseconds.indicator
-    sum += Double(pictureDays) * Nanoseconds.pictureDay + Double(denseProducts) * Nanoseconds.denseProduct
+    sum += Double(pictureDays) * Nanoseconds.pictureDay + Double(cellProducts) * Nanoseconds.cellProduct
+    sum += Double(denseProducts) * Nanoseconds.denseProduct
     sum += Double(convolutionProducts) * Nanoseconds.convolutionProduct
     sum += Double(poolingReads) * Nanoseconds.poolingRead + Double(layers) * Nanoseconds.layer
     sum += Double(rowBlocks) * Nanoseconds.rowBlock + Double(treeSteps) * Nanoseconds.treeStep
@@ -65,8 +69,8 @@ public struct ServingCost: Codable, Equatable, Sendable {
   }
 
   private static let operations: [WritableKeyPath<ServingCost, Int> & Sendable] = [
-    \.members, \.inputBlocks, \.logarithmBlocks, \.indicators, \.pictureDays, \.denseProducts, \.convolutionProducts,
-    \.poolingReads, \.layers, \.rowBlocks, \.treeSteps, \.links,
+    \.members, \.inputBlocks, \.logarithmBlocks, \.indicators, \.pictureDays, \.cellProducts, \.denseProducts,
+    \.convolutionProducts, \.poolingReads, \.layers, \.rowBlocks, \.treeSteps, \.links,
   ]
 }
 
@@ -95,24 +99,32 @@ extension ServingCost {
     return cost
   }
 
+  /// Cells of a picture that count as shaded: what a borrower of an event every other day has, and half as many again.
+  private static let shadedCells = 96
+
   /// A network over static inputs and, with `hasPicture`, over the picture.
   public static func network(_ layers: [LayerDescription], _ inputs: FeatureInputs, hasPicture: Bool) -> ServingCost {
     var cost = standardizing(inputs)
     cost.members = 1
     cost.layers = layers.count
-    if hasPicture { cost.pictureDays = ModelInput.pictureDays }
+    let readsCells = hasPicture && layers.first?.type == .convolution
+    if hasPicture && !readsCells { cost.pictureDays = ModelInput.pictureDays }
     var rows = hasPicture ? ModelInput.pictureDays : 0
     var channels = ModelInput.pictureChannels
     var window = inputs.count
     var isFirstDense = true
-    for layer in layers {
+    for (index, layer) in layers.enumerated() {
       let kernel = layer.kernel ?? 1
       switch layer.type {
       case .convolution, .pooling:
         rows = max((rows + 2 * (layer.padding ?? 0) - kernel) / max(layer.stride ?? 1, 1) + 1, 0)
         let outputs = layer.type == .convolution ? layer.outputs ?? 0 : channels
         let blocks = paddedToLanes(outputs) / 16
-        if layer.type == .convolution {
+        if layer.type == .convolution, index == 0, readsCells {
+          let stride = max(layer.stride ?? 1, 1)
+          cost.cellProducts += shadedCells * blocks * ((kernel + stride - 1) / stride)
+          cost.convolutionProducts += rows * blocks
+        } else if layer.type == .convolution {
           cost.convolutionProducts += rows * blocks * kernel * paddedToLanes(channels)
         } else {
           cost.poolingReads += rows * blocks * kernel

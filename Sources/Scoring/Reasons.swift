@@ -10,11 +10,9 @@ enum Reasons {
   /// Appends the model's reasons to `reasons`: of each code the feature that contributes most.
   static func append(_ contributions: [Contribution], to reasons: inout [Reason]) {
     let catalogue = FeatureCatalogue.all
-    var raising = contributions.filter { $0.contribution > 0 }
-    // Ties by the order of the catalogue: the same on every machine whatever the sort does.
-    raising.sort { $0.contribution != $1.contribution ? $0.contribution > $1.contribution : $0.feature < $1.feature }
-    for contribution in raising {
-      guard reasons.count < countMax else { return }
+    var bound: Contribution?
+    while reasons.count < countMax, let contribution = largest(of: contributions, after: bound) {
+      bound = contribution
       let feature = catalogue[contribution.feature]
       guard !reasons.contains(where: { $0.code == feature.reasonCode }) else { continue }
       let value = decimal(contribution.value)
@@ -23,6 +21,20 @@ enum Reasons {
           code: feature.reasonCode, feature: feature.name, value: value, contribution: contribution.contribution,
           text: text(feature, value: value)))
     }
+  }
+
+  /// The largest that raises the score and comes after `bound`. Ties by the order of the catalogue.
+  private static func largest(of contributions: [Contribution], after bound: Contribution?) -> Contribution? {
+    func comesBefore(_ a: Contribution, _ b: Contribution) -> Bool {
+      a.contribution != b.contribution ? a.contribution > b.contribution : a.feature < b.feature
+    }
+    var found: Contribution?
+    for contribution in contributions where contribution.contribution > 0 {
+      if let bound, !comesBefore(bound, contribution) { continue }
+      if let best = found, !comesBefore(contribution, best) { continue }
+      found = contribution
+    }
+    return found
   }
 
   /// Appends the rules that fire, the gravest first, in the order of the settings among equals. The feature is the first

@@ -54,11 +54,12 @@ public struct ExampleTable: Sendable {
   ) {
     let features = unsafe input.features[0..<FeatureCatalogue.count]
     unsafe self.features.append(contentsOf: features)
-    let cells = ModelInput.pictureDays * ModelInput.pictureChannels
-    for cell in 0..<cells {
-      let value = unsafe input.picture[cell]
+    let shaded = unsafe input.shadedCells
+    for index in shaded.indices {
+      let cell = unsafe shaded[index]
+      let value = unsafe input.picture[Int(cell)]
       if value != 0 {
-        pictureCells.append(UInt16(cell))
+        pictureCells.append(cell)
         pictureValues.append(value)
       }
     }
@@ -108,9 +109,7 @@ public struct ExampleTable: Sendable {
   public func read(_ row: Int, into input: borrowing ModelInput) {
     let width = FeatureCatalogue.count
     for column in 0..<width { unsafe input.features[column] = features[row * width + column] }
-    for cell in 0..<ModelInput.pictureDays * ModelInput.pictureChannels { unsafe input.picture[cell] = 0 }
-    for index in pictureStarts[row]..<pictureStarts[row + 1] {
-      unsafe input.picture[Int(pictureCells[index])] = pictureValues[index]
-    }
+    input.clearPicture()
+    for index in pictureRange(row) { input.shade(pictureCells[index], pictureValues[index]) }
   }
 }

@@ -111,6 +111,27 @@ struct ConformanceTests {
     if description.members.allSatisfy({ $0.inputs != nil }) { #expect(moved == read) } else { #expect(!moved.isEmpty) }
   }
 
+  @Test("a picture whose shaded cells are known gives the bits of one where they are looked for")
+  func shadedCells() throws {
+    let model = try Golden.ensemble(try Self.description("convolutional max"))
+    let input = ModelInput()
+    var workspace = ModelWorkspace()
+    for row in 0..<Golden.rowCount {
+      let golden = unsafe Golden.rows[row]
+      for feature in 0..<Golden.featureCount {
+        unsafe input.features[feature] = golden.features[feature]
+      }
+      input.clearPicture()
+      for cell in 0..<ModelInput.pictureCells {
+        let level = unsafe golden.picture[cell]
+        // Of the cells that are 0 some are named, as those of a day whose amounts add up to nothing.
+        if level != 0 || cell % 3 == 0 { input.shade(UInt16(cell), level) }
+      }
+      let known = model.fused(input, &workspace)
+      #expect(unsafe known.bitPattern == model.fused(golden, &workspace).bitPattern)
+    }
+  }
+
   @Test("a file with a number that is not finite, another shape or less than it says is refused with its name")
   func damagedTensors() throws {
     for name in ["linear", "dense", "convolutional max"] {
