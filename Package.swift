@@ -91,18 +91,19 @@ let package = Package(
       ],
       path: "Benchmarks", swiftSettings: settings),
 
-    tests("Borrowers", ["Borrowers"]),
+    tests("Borrowers", ["Borrowers", "TestSupport"]),
     tests("Features", ["Borrowers", "Features"]),
     tests("Disk", ["Borrowers", "Features", "Disk"]),
-    tests("Models", ["Borrowers", "Features", "Models"]),
-    tests("History", ["Borrowers", "History", "Simulation"]),
+    tests("Models", ["Borrowers", "Features", "Models", "TestSupport"]),
+    tests("History", ["Borrowers", "History", "Simulation", "TestSupport"]),
     tests("Training", ["Borrowers", "Features", "Models", "History", "Training", "Simulation"]),
     tests("Scoring", ["Borrowers", "Features", "Models", "Scoring"]),
     tests("Pipeline", ["Borrowers", "Features", "Models", "Scoring", "Pipeline"]),
     tests("Kafka", ["Borrowers", "Scoring", "Pipeline", "Kafka", "CRdKafka"]),
     tests("Simulation", ["Borrowers", "Simulation"]),
     tests("StatusPage", ["Borrowers", "Features", "Models", "Scoring", "Pipeline", "StatusPage", "TestSupport"]),
-    tests("Commands", ["Borrowers", "Features", "Models", "Scoring", "Pipeline", "Commands", "lendpulse"]),
+    tests(
+      "Commands", ["Borrowers", "Features", "Models", "Scoring", "Pipeline", "Commands", "lendpulse", "TestSupport"]),
     // Starting programs, temporary directories: what tests of whole programs share.
     .target(
       name: "TestSupport", dependencies: ["CRdKafka"], path: "Tests/TestSupport", swiftSettings: settings),

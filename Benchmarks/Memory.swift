@@ -70,7 +70,6 @@ enum Memory {
       }
       pending.removeFirst(start)
     }
-    feeder.waitUntilExit()
     print(engine.borrowers, offset, Clocks.residentBytes() - before, engine.stateBytes)
   }
 

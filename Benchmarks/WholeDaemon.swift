@@ -111,36 +111,19 @@ struct WholeDaemon {
     return rate
   }
 
-  /// A steady stream for 20 s. An event's id carries when it was handed to the producer.
+  /// A steady stream for 20 s, after 10 s of the same that are not counted: the first events of a new day move every
+  /// borrower's windows, and the broker meets this load for the first time. An event's id carries when it was handed to
+  /// the producer.
   private func measureLatency(
     rate: Double, _ feeder: Feeder, _ before: Int64, _ daemon: ChildProcess, into report: inout Report
   ) async throws {
-    let reader = LatencyReader(brokers: brokers, topic: "\(name)-scores", partitions: partitions)
-    let seconds = 20.0
     let rate = min(rate, 40_000)
-    var world = World(seed: 5, borrowers: borrowers, days: days)
-    var event = BorrowerEvent()
-    var bytes = ByteBuffer()
-    let start = Clocks.monotonic
+    var stream = Stream(borrowers: borrowers, days: days)
+    try await feed(&stream, rate: rate, seconds: 10, mark: "w", feeder)
+    let reader = LatencyReader(brokers: brokers, topic: "\(name)-scores", partitions: partitions)
     let cpu = Clocks.cpuSeconds(of: daemon.identifier)
-    var sent = 0
-    while Double(Clocks.monotonic - start) / 1e9 < seconds {
-      let due = Int(Double(Clocks.monotonic - start) / 1e9 * rate)
-      var records: [FeedRecord] = []
-      while sent < due {
-        guard world.next(into: &event) else {
-          world = World(seed: 5, borrowers: borrowers, days: days)
-          continue
-        }
-        if event.kind == .borrowerErased || !event.dueAt.milliseconds.isNegative { continue }
-        event.occurredAt = EventTime(milliseconds: Clocks.now)
-        event.eventID = event.appendText("t\(Clocks.monotonic)-\(sent)")
-        records.append(record(event, &bytes))
-        sent += 1
-      }
-      try feeder.enqueue(records, to: input)
-      try await Task.sleep(for: .milliseconds(1))
-    }
+    let seconds = 20.0
+    let sent = try await feed(&stream, rate: rate, seconds: seconds, mark: "t", feeder)
     let used = Clocks.cpuSeconds(of: daemon.identifier) - cpu
     try feeder.write([], to: input)
     let deadline = Clocks.monotonic + 20_000_000_000
@@ -156,8 +139,51 @@ struct WholeDaemon {
       report.add(group, "event written to outputs visible, p\(share * 100)", value, "ms")
     }
   }
-}
 
-extension Int64 {
-  var isNegative: Bool { self < 0 }
+  /// Events of a world that begins anew when it ends, none of them of a due date or an erasure.
+  private struct Stream: ~Copyable {
+    let borrowers: Int
+    let days: Int
+    var world: World
+    var event = BorrowerEvent()
+
+    init(borrowers: Int, days: Int) {
+      self.borrowers = borrowers
+      self.days = days
+      world = World(seed: 5, borrowers: borrowers, days: days)
+    }
+
+    mutating func next() {
+      while true {
+        guard world.next(into: &event) else {
+          world = World(seed: 5, borrowers: borrowers, days: days)
+          continue
+        }
+        if event.kind != .borrowerErased && event.dueAt.milliseconds < 0 { return }
+      }
+    }
+  }
+
+  /// Returns how many were sent.
+  @discardableResult private func feed(
+    _ stream: inout Stream, rate: Double, seconds: Double, mark: String, _ feeder: Feeder
+  ) async throws -> Int {
+    var bytes = ByteBuffer()
+    let start = Clocks.monotonic
+    var sent = 0
+    while Double(Clocks.monotonic - start) / 1e9 < seconds {
+      let due = Int(Double(Clocks.monotonic - start) / 1e9 * rate)
+      var records: [FeedRecord] = []
+      while sent < due {
+        stream.next()
+        stream.event.occurredAt = EventTime(milliseconds: Clocks.now)
+        stream.event.eventID = stream.event.appendText("\(mark)\(Clocks.monotonic)-\(sent)")
+        records.append(record(stream.event, &bytes))
+        sent += 1
+      }
+      try feeder.enqueue(records, to: input)
+      try await Task.sleep(for: .milliseconds(1))
+    }
+    return sent
+  }
 }

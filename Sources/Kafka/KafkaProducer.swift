@@ -36,6 +36,9 @@ import Scoring
     try configuration.set("message.max.bytes", String(max(messageBytesMax, 1_000_000)))
     try configuration.setDefault("transaction.timeout.ms", "10000", settings)
     try configuration.setDefault("linger.ms", "2", settings)
+    // A transaction that begins while the broker still ends the one before is asked for again after this; the library's
+    // 100 ms would be most of an event's latency.
+    try configuration.setDefault("retry.backoff.ms", "5", settings)
     try configuration.setDefault("batch.num.messages", "100000", settings)
     // A batch of outputs is bounded by the loop.
     try configuration.set("queue.buffering.max.messages", "2000000")

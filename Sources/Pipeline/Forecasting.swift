@@ -208,7 +208,7 @@ final class ForecastReading: @unchecked Sendable {
 }
 
 /// The forecasts as their owner keeps them.
-struct Forecasting {
+final class Forecasting {
   /// Between two looks at the topics while nothing is new.
   static let intervalNanoseconds: Int64 = 200_000_000
   /// After a failed look.
@@ -281,10 +281,7 @@ extension Worker {
   }
 
   private func makeForecasts(_ runner: PartitionRunner, at now: Int64) {
-    // Taken out while it works, so that nothing of it is copied.
-    guard var own = forecasting, own.forecaster != nil else { return }
-    forecasting = nil
-    defer { forecasting = own }
+    guard let own = forecasting, own.forecaster != nil else { return }
     let before = own.forecaster?.position
     while !isFull {
       if own.forecaster?.forecastNext(context.models.repayment, &filling.outputs) == true { continue }

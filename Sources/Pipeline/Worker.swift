@@ -127,7 +127,7 @@ final class Worker {
     let polledAt = context.clock.monotonic
     consumer.poll(
       into: &records, limit: Self.recordsPerPollMax,
-      waitMilliseconds: policy.waitMilliseconds(at: polledAt, idleMax: idleWait))
+      waitMilliseconds: waitMilliseconds(at: polledAt))
     let now = context.clock.monotonic
     apply(at: now)
     if records.isEmpty { advanceIdle(at: now) }
@@ -142,6 +142,11 @@ final class Worker {
     while turn(isStopRequested: isStopRequested()) {}
     context.log.record(.workerEnded(worker: index))
     return endedWith ?? nil
+  }
+
+  /// Until a cut is due. None is while a transaction is under way: its answer ends the waiting.
+  private func waitMilliseconds(at now: Int64) -> Int {
+    underWay == nil ? policy.waitMilliseconds(at: now, idleMax: idleWait) : idleWait
   }
 
   /// While an assigned or a restored partition cannot be fetched yet, or a transaction is to be handed over again, turns are short.
@@ -215,6 +220,7 @@ final class Worker {
 
   /// Steps of journal entries come before the next record.
   private func finishSteps() {
+    guard runners.values.contains(where: \.hasSteps) else { return }
     for runner in liveRunners where !starting.contains(runner.partition) { finishSteps(of: runner) }
   }
 

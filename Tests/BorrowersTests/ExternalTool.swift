@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// An independent program that these tests compare with. Where it is missing the test is left out with a printed line,
@@ -65,8 +66,7 @@ struct ExternalTool: Sendable {
       process.standardInput = try FileHandle(forReadingFrom: files[0])
       process.standardOutput = try FileHandle(forWritingTo: files[1])
       process.standardError = try FileHandle(forWritingTo: files[2])
-      try process.run()
-      process.waitUntilExit()
+      try process.runToEnd()
       return Result(
         status: process.terminationStatus, output: try Data(contentsOf: files[1]),
         errors: String(decoding: try Data(contentsOf: files[2]), as: UTF8.self))

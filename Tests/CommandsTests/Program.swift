@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// The built executable, which lies beside the test bundle.
 enum Program {
@@ -39,9 +40,7 @@ enum Program {
     process.standardInput = FileHandle(forReadingAtPath: "\(folder)/in")
     process.standardOutput = FileHandle(forWritingAtPath: "\(folder)/out")
     process.standardError = FileHandle(forWritingAtPath: "\(folder)/err")
-    try process.run()
-    whileRunning?(process)
-    process.waitUntilExit()
+    try process.runToEnd { whileRunning?(process) }
     return Outcome(
       status: process.terminationStatus, output: try String(contentsOfFile: "\(folder)/out", encoding: .utf8),
       errors: try String(contentsOfFile: "\(folder)/err", encoding: .utf8))

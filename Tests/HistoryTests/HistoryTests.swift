@@ -1,5 +1,6 @@
 import Borrowers
 import Foundation
+import TestSupport
 import Testing
 
 @testable import History
@@ -39,9 +40,8 @@ func gzip(_ path: String) throws -> Data {
   process.arguments = ["-c", path]
   let pipe = Pipe()
   process.standardOutput = pipe
-  try process.run()
-  let data = pipe.fileHandleForReading.readDataToEndOfFile()
-  process.waitUntilExit()
+  var data = Data()
+  try process.runToEnd { data = pipe.fileHandleForReading.readDataToEndOfFile() }
   return data
 }
 

@@ -44,8 +44,7 @@ enum Validator {
     process.executableURL = URL(fileURLWithPath: path)
     process.arguments = ["-c", "import jsonschema"]
     process.standardError = FileHandle.nullDevice
-    guard (try? process.run()) != nil else { return false }
-    process.waitUntilExit()
+    guard (try? process.runToEnd()) != nil else { return false }
     return process.terminationStatus == 0
   }
 

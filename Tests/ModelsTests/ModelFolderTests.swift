@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Models
@@ -243,9 +244,8 @@ struct ModelFolderTests {
     // A process that has just ended: its id is nobody's for now.
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/bin/true")
-    try process.run()
+    try process.runToEnd()
     let gone = process.processIdentifier
-    process.waitUntilExit()
     let left = "\(folder.path)/overdue/.overdue-20270101-abcdef01.\(gone)"
     try FileManager.default.createDirectory(atPath: left, withIntermediateDirectories: true)
     try Data("half".utf8).write(to: URL(fileURLWithPath: left + "/manifest.json"))

@@ -37,6 +37,8 @@ public final class ChildProcess: @unchecked Sendable {  // All that changes is g
       process.standardInput = FileHandle.nullDevice
     }
     openPipes = 2
+    // `waitUntilExit` would take a core for as long as it waits.
+    process.terminationHandler = { [weak self] _ in self?.update { $0.ended = true } }
     try process.run()
     follow(standardOutput.fileHandleForReading, isError: false)
     follow(standardError.fileHandleForReading, isError: true)
@@ -45,10 +47,6 @@ public final class ChildProcess: @unchecked Sendable {  // All that changes is g
         try? standardInput.fileHandleForWriting.write(contentsOf: input)
         try? standardInput.fileHandleForWriting.close()
       }
-    }
-    Thread.detachNewThread { [self] in
-      process.waitUntilExit()
-      update { $0.ended = true }
     }
   }
 
