@@ -35,8 +35,6 @@ final class PartitionRunner: @unchecked Sendable {
   private var isMidRecord = false
   /// Of the journal entry taken again last: the input offset that it precedes.
   private var retakenPrecedes: Int64?
-  /// No record was applied again since that entry: its steps are done before the next one. Steps that a record left, of due
-  /// dates that had passed when it announced them, are not: the next record moves the watermark first.
   /// The position is ahead of what was handed over last.
   private var hasMoved = false
 
@@ -200,7 +198,7 @@ final class PartitionRunner: @unchecked Sendable {
     return PartitionOffset(partition: partition, position: position, journalEntries: journalFilling)
   }
 
-  /// Whether its state is that of the committed position, with no step pending.
+  /// Whether its state is that of the committed position, between two records.
   var isAsCommitted: Bool {
     !hasMoved && isBetweenRecords && journalFilling == 0 && journalUnderWay == 0 && engine.canTakeSnapshot
   }

@@ -119,9 +119,7 @@ final class Worker {
     guard endedWith == nil else { return false }
     acceptAssigned()
     startRestored()
-    takeControl()
-    finishSteps()
-    forecast(at: context.clock.monotonic)
+    if !state.isStopping { decideBetweenRecords() }
     answerQuestions()
 
     let polledAt = context.clock.monotonic
@@ -129,8 +127,12 @@ final class Worker {
       into: &records, limit: Self.recordsPerPollMax,
       waitMilliseconds: waitMilliseconds(at: polledAt))
     let now = context.clock.monotonic
-    apply(at: now)
-    if records.isEmpty { advanceIdle(at: now) }
+    // While it stops it polls for the group's sake: what is decided now would not be committed any more, and would leave
+    // the states ahead of what is.
+    if !state.isStopping {
+      apply(at: now)
+      if records.isEmpty { advanceIdle(at: now) }
+    }
     commitWhenDue(at: now, inputIsDry: records.count < Self.recordsPerPollMax)
     publishStatus(at: now)
     return endedWith == nil
@@ -153,6 +155,12 @@ final class Worker {
   private var idleWait: Int {
     guard previews.isEmpty else { return 0 }
     return starting.isEmpty && republishAt == nil && unaccepted == nil ? Self.idleWaitMilliseconds : 5
+  }
+
+  private func decideBetweenRecords() {
+    takeControl()
+    finishSteps()
+    forecast(at: context.clock.monotonic)
   }
 
   // MARK: Input

@@ -1,8 +1,8 @@
 import Borrowers
 import Features
 
-// A snapshot on the local disk: the whole state at one position where no step is pending, with what is not in the state
-// topic yet. Read back, it spares a restart the reading of that topic; it is never needed.
+// A snapshot on the local disk: the whole state at one position between two records, with what is not in the state topic
+// yet. Read back, it spares a restart the reading of that topic; it is never needed.
 //
 // Bytes: the partition's record as of the state topic, behind its length (4); ids of borrowers erased since the last slice,
 // each behind its length in one byte, behind the length of all (4); the platforms' totals behind their length (4); the
@@ -13,16 +13,18 @@ extension PartitionEngine {
   /// Version of the form above.
   public static let snapshotVersion: UInt8 = 1
 
-  /// Whether a snapshot can be taken here. A checkpoint under way is no hindrance: what its slices wrote stands in the
-  /// state topic, and the next one begins anew.
-  public var canTakeSnapshot: Bool { !hasPendingSteps }
+  /// Whether a snapshot can be taken here: no step is begun. One that is pending (a due date that had passed when it was
+  /// announced) follows from the state: unlike the slices of a checkpoint, all of a snapshot stands at one position, and
+  /// what comes next finds it pending as it would have. A checkpoint under way is no hindrance: what its slices wrote
+  /// stands in the state topic, and the next one begins anew.
+  public var canTakeSnapshot: Bool { control == nil && passed.isEmpty }
 
   /// Hands out the state piece by piece; `emit` takes at most a little over `pieceBytes` at a time.
   public mutating func encodeSnapshot(
     inputOffset: Int64, journalOffset: Int64, pieceBytes: Int = 1 << 20,
     _ emit: (UnsafeBufferPointer<UInt8>) throws -> Void
   ) rethrows {
-    precondition(canTakeSnapshot, "a snapshot is taken where no step is pending")
+    precondition(canTakeSnapshot, "a snapshot is taken where no step is begun")
     var piece = ByteBuffer(capacity: pieceBytes + (1 << 17))
     encodeSnapshotHead(inputOffset: inputOffset, journalOffset: journalOffset, &piece)
     let due = timers.earliest()
