@@ -12,6 +12,8 @@ struct ControlBook: Sendable {
   private(set) var records: [ControlRecord] = []
   /// The offset behind the last record.
   private(set) var end: Int64 = 0
+  /// Records before it are not in the topic any more, though a partition had taken them: it was made anew.
+  var lostEnd: Int64 = 0
   /// The end when this process started: models of earlier records are those of a time that is over.
   var startEnd: Int64 = 0
   /// The newest.
@@ -51,6 +53,10 @@ struct ControlBook: Sendable {
     end = offset + 1
     version += 1
   }
+
+  /// Whether all that a partition looked at was read here too. Where not, the instance that held it before had read
+  /// further, and the partition waits: what is the newest here would take it back.
+  func covers(_ cursor: Int64?) -> Bool { cursor.map { $0 <= max(end, lostEnd) } ?? true }
 
   /// The entry that a partition takes next, with the models that it brings; nil when it is up to date. `cursor` moves
   /// behind what was looked at, the entry's record included.

@@ -14,6 +14,8 @@ public final class ControlCenter: Sendable {
 
   private struct State {
     var book: ControlBook
+    /// Of partitions that looked at records which were not read here, the furthest.
+    var ahead: Int64 = 0
     /// Why the topic is not followed at the moment; nil while it is.
     var problem: String?
   }
@@ -31,11 +33,13 @@ public final class ControlCenter: Sendable {
   private let log: any EventLog
 
   /// With what the configuration says, and nothing more until `start`.
-  init(
+  package init(
     settings: PipelineSettings, models: ModelSet, channel: (any ControlChannel)?, clock: any Clock,
     log: any EventLog = SilentLog()
   ) {
-    state = Mutex(State(book: ControlBook(settings: settings.engine.settings, models: models)))
+    var book = ControlBook(settings: settings.engine.settings, models: models)
+    if channel == nil { book.lostEnd = .max }
+    state = Mutex(State(book: book))
     version = Atomic(1)
     self.channel = channel
     modelsDirectory = settings.modelsDirectory
@@ -68,6 +72,12 @@ public final class ControlCenter: Sendable {
   /// Reads the topic to its end, and appends the settings of this instance's file where the newest file of the topic says
   /// something else: an edited file counts as a change. Then follows it.
   func start() throws(BrokerError) {
+    try prepare()
+    if let channel { startThread { [self] in follow(channel) } }
+  }
+
+  /// All of a start but the following, which is then the caller's, by `look`.
+  package func prepare() throws(BrokerError) {
     guard let channel else { return }
     try readToEnd(channel)
     if state.withLock({ $0.book.fileSettings }) != fileSettings {
@@ -75,7 +85,6 @@ public final class ControlCenter: Sendable {
       try readToEnd(channel)
     }
     state.withLock { $0.book.startEnd = $0.book.end }
-    startThread { [self] in follow(channel) }
   }
 
   private func readToEnd(_ channel: any ControlChannel) throws(BrokerError) {
@@ -94,7 +103,9 @@ public final class ControlCenter: Sendable {
   }
 
   /// A topic that was made a moment ago may have no leader yet.
-  private func patiently<Value>(until deadline: Int64, _ body: () throws(BrokerError) -> Value) throws(BrokerError) -> Value {
+  private func patiently<Value>(until deadline: Int64, _ body: () throws(BrokerError) -> Value) throws(BrokerError)
+    -> Value
+  {
     while true {
       do throws(BrokerError) {
         return try body()
@@ -105,28 +116,47 @@ public final class ControlCenter: Sendable {
     }
   }
 
-  func stop() { isStopped.store(true, ordering: .relaxed) }
+  package func stop() { isStopped.store(true, ordering: .relaxed) }
 
   // MARK: Following
 
   private func follow(_ channel: any ControlChannel) {
-    while !isStopped.load(ordering: .relaxed) {
-      do throws(BrokerError) {
-        let next = state.withLock { $0.book.end }
-        let entries = try channel.read(from: next, limit: 1_000, waitMilliseconds: Self.waitMilliseconds)
-        report(nil)
-        for entry in entries where !isStopped.load(ordering: .relaxed) {
-          while !take(entry, loadingModels: true), !isStopped.load(ordering: .relaxed) {
-            clock.rest(milliseconds: Self.retryMilliseconds)
-          }
-        }
-      } catch {
-        report(error.description)
-        clock.rest(milliseconds: Self.retryMilliseconds)
-      }
-    }
+    while !isStopped.load(ordering: .relaxed) { look() }
     // Not while somebody appends.
     appending.withLock { _ in channel.close() }
+  }
+
+  /// Waits for records and takes them; one thread at a time.
+  package func look() {
+    guard let channel else { return }
+    do throws(BrokerError) {
+      let next = state.withLock { $0.book.end }
+      let entries = try channel.read(from: next, limit: 1_000, waitMilliseconds: Self.waitMilliseconds)
+      report(nil)
+      for entry in entries where !isStopped.load(ordering: .relaxed) {
+        while !take(entry, loadingModels: true), !isStopped.load(ordering: .relaxed) {
+          clock.rest(milliseconds: Self.retryMilliseconds)
+        }
+      }
+      try findLost(channel)
+    } catch {
+      report(error.description)
+      clock.rest(milliseconds: Self.retryMilliseconds)
+    }
+  }
+
+  /// A partition looked at records before `position`, and they were not read here yet.
+  func noteAhead(_ position: Int64) { state.withLock { $0.ahead = max($0.ahead, position) } }
+
+  /// Records that a partition is ahead by are coming, unless the topic was made anew. Its end says so: it is asked for after
+  /// the partition was restored, and so lies behind all that was taken of this topic.
+  private func findLost(_ channel: any ControlChannel) throws(BrokerError) {
+    let ahead = state.withLock { $0.book.covers($0.ahead) ? nil : $0.ahead }
+    guard let ahead, try channel.end() < ahead else { return }
+    change { book in
+      book.lostEnd = ahead
+      book.version += 1
+    }
   }
 
   /// False when models that it names cannot be loaded: nothing behind it is taken before they can.

@@ -251,11 +251,15 @@ final class Worker {
     if !isBehind { controlVersion = newest }
   }
 
-  /// False when not all could be taken: a record is under work, or the partition went meanwhile.
+  /// False when not all could be taken: a record is under work, the partition went meanwhile, or it is ahead of the book.
   private func takeControl(of book: ControlBook, _ runner: PartitionRunner) -> Bool {
     while state.phase(runner.partition) == .live, endedWith == nil {
       finishSteps(of: runner)
       guard runner.isBetweenRecords, runners[runner.partition] === runner else { return false }
+      guard book.covers(runner.controlCursor) else {
+        control.noteAhead(runner.controlCursor ?? 0)
+        return false
+      }
       let next = book.next(
         &runner.controlCursor, partition: runner.partition, settings: runner.engine.settings,
         modelsDigest: runner.engine.modelsDigest)

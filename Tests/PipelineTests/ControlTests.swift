@@ -125,6 +125,54 @@ import Testing
 
   // MARK: The loop
 
+  private static func takenOffsets(_ broker: MemoryBroker, _ partition: Int) -> [Int64] {
+    broker.state.withLock { $0.logs[.journal]![partition] }.compactMap { stored in
+      let record = unsafe stored.value!.withUnsafeBufferPointer { unsafe JournalRecord($0) }
+      guard case .control(let offset, _, .settings)? = record?.entry else { return nil }
+      return offset
+    }
+  }
+
+  @Test func `a partition that comes to an instance which has not read as far waits, and takes nothing back`() throws {
+    let broker = MemoryBroker(partitions: 2)
+    let channel = ProcessControlChannel()
+    let settings = RecoveryTests.settings()
+    let clock = TestClock(epoch: 1_780_000_000_000)
+    func instance(_ channel: any ControlChannel) throws -> ControlCenter {
+      let center = ControlCenter(settings: settings, models: TestModels.first, channel: channel, clock: clock)
+      try center.prepare()
+      return center
+    }
+    let (first, second) = (try instance(channel), try instance(channel))
+    var world = TestEvents(seed: 4)
+    world.feed(broker, 20)
+    _ = try first.submit(.settings(Self.settings(medium: 0.4)), by: "tester", why: "because")
+    first.look()
+    try TestWorker(broker, clock: clock, settings, control: first).drain()
+    #expect(Self.takenOffsets(broker, 0) == [1])
+
+    // It has moved to another instance, which reads the record later.
+    let other = try TestWorker(broker, clock: clock, settings, control: second)
+    world.feed(broker, 20)
+    other.drain()
+    #expect(other.worker.runners.values.allSatisfy { $0.engine.settings?.alerts.medium == 0.4 })
+    second.look()
+    other.turn(4)
+    _ = try second.submit(.settings(Self.settings(medium: 0.3)), by: "tester", why: "because")
+    second.look()
+    other.turn(4)
+    for partition in 0..<2 { #expect(Self.takenOffsets(broker, partition) == [1, 2]) }
+
+    // A topic that was made anew never comes to where the partitions are.
+    let anew = try instance(ProcessControlChannel())
+    let last = try TestWorker(broker, clock: clock, settings, control: anew)
+    last.turn(4)
+    #expect(last.worker.runners.values.allSatisfy { $0.engine.settings?.alerts.medium == 0.3 })
+    anew.look()
+    last.turn(4)
+    #expect(last.worker.runners.values.allSatisfy { $0.engine.settings == settings.engine.settings })
+  }
+
   @Test(arguments: 0..<4 as Range<UInt64>)
   func `changed settings, overrides and models are taken once each and come back, through kills and aborts`(
     seed: UInt64
