@@ -13,7 +13,8 @@ public final class ChildProcess: @unchecked Sendable {  // All that changes is g
   private var errorOutput = Data()
   private var lines = 0
   private var openPipes = 0
-  private var ended = false
+  /// Its exit status, 128 + n where signal n ended it; nil while it runs.
+  private var status: Int32?
 
   public var identifier: Int32 { process.processIdentifier }
 
@@ -37,8 +38,6 @@ public final class ChildProcess: @unchecked Sendable {  // All that changes is g
       process.standardInput = FileHandle.nullDevice
     }
     openPipes = 2
-    // `waitUntilExit` would take a core for as long as it waits.
-    process.terminationHandler = { [weak self] _ in self?.update { $0.ended = true } }
     try process.run()
     follow(standardOutput.fileHandleForReading, isError: false)
     follow(standardError.fileHandleForReading, isError: true)
@@ -48,6 +47,30 @@ public final class ChildProcess: @unchecked Sendable {  // All that changes is g
         try? standardInput.fileHandleForWriting.close()
       }
     }
+    Thread.detachNewThread { [weak self, identifier = process.processIdentifier] in
+      let status = Self.awaitEnd(of: identifier)
+      self?.noteEnd(status)
+    }
+  }
+
+  /// Foundation's own wait takes a core, and goes on until the last process has ended that inherited its socket: daemons
+  /// that a program starts and leaves would be waited for. Nil where Foundation has collected the status already.
+  private static func awaitEnd(of identifier: pid_t) -> Int32? {
+    var information = unsafe siginfo_t()
+    while unsafe waitid(P_PID, id_t(identifier), &information, WEXITED | WNOWAIT) != 0 {
+      guard errno == EINTR else { return nil }
+    }
+    let status = unsafe information._sifields._sigchld.si_status
+    return unsafe information.si_code == CLD_EXITED ? status : 128 + status
+  }
+
+  private func noteEnd(_ status: Int32?) {
+    var status = status
+    if status == nil {
+      process.waitUntilExit()
+      status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
+    }
+    update { $0.status = status }
   }
 
   private func follow(_ handle: FileHandle, isError: Bool) {
@@ -79,7 +102,7 @@ public final class ChildProcess: @unchecked Sendable {  // All that changes is g
   public var standardOutput: String { locked { String(decoding: output, as: UTF8.self) } }
   /// Standard error so far.
   public var standardError: String { locked { String(decoding: errorOutput, as: UTF8.self) } }
-  public var isRunning: Bool { locked { !ended } }
+  public var isRunning: Bool { locked { status == nil } }
 
   private func locked<Value>(_ read: () -> Value) -> Value {
     condition.lock()
@@ -92,8 +115,8 @@ public final class ChildProcess: @unchecked Sendable {  // All that changes is g
   /// Waits for the program's end and that of its output; returns its exit status, 128 + n where signal n ended it.
   @discardableResult
   public func wait(within seconds: Double = 60) async throws -> Int32 {
-    try await wait(within: seconds, for: "to end") { $0.ended && $0.openPipes == 0 }
-    return process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
+    try await wait(within: seconds, for: "to end") { $0.status != nil && $0.openPipes == 0 }
+    return locked { status ?? -1 }
   }
 
   /// Waits until what was printed, on either output, holds `text`.
@@ -101,7 +124,7 @@ public final class ChildProcess: @unchecked Sendable {  // All that changes is g
     let wanted = Data(text.utf8)
     try await wait(within: seconds, for: "to print '\(text)'") { child in
       let found = child.output.range(of: wanted) != nil || child.errorOutput.range(of: wanted) != nil
-      return found || (child.ended && child.openPipes == 0)
+      return found || (child.status != nil && child.openPipes == 0)
     }
     if !standardOutput.contains(text) && !standardError.contains(text) {
       throw TimedOut(description: "ended without printing '\(text)':\n\(standardOutput)\(standardError)")
@@ -132,7 +155,7 @@ public final class ChildProcess: @unchecked Sendable {  // All that changes is g
     }
   }
 
-  deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+  deinit { if status == nil { kill(process.processIdentifier, SIGKILL) } }
 }
 
 /// What a program that has ended left behind.
