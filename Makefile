@@ -6,8 +6,9 @@ SECONDS ?=
 BROKERS ?=
 PORT ?=
 BORROWERS ?=
+SEED ?=
 
-.PHONY: help demo test build bench bench-training fuzz format lint install clean
+.PHONY: help demo test build bench bench-training fuzz simulate-faults soak test-sanitizers format lint install clean
 
 help:
 	@echo 'make demo [SECONDS=60] [PORT=8080] [BROKERS=host:port]   see it work, on an embedded broker or a real Kafka'
@@ -16,6 +17,9 @@ help:
 	@echo 'make bench                                 what it costs, measured here'
 	@echo 'make bench-training [BORROWERS=1000000]      how long training takes here; default: 20,000 borrowers'
 	@echo 'make fuzz [SECONDS=600]                    hostile bytes into the decoders, for as long as said'
+	@echo 'make simulate-faults [SEED=n]              crashes, rebalances and lost answers over a cluster in memory, without end'
+	@echo 'make soak [SECONDS=600]                    the same done to a real Kafka of three nodes'
+	@echo 'make test-sanitizers                       the tests under Address and Thread Sanitizer'
 	@echo 'make format                                formats the sources'
 	@echo 'make install [DESTDIR=...] [PREFIX=/usr]   binary, unit, schemas, examples'
 
@@ -42,6 +46,18 @@ fuzz:
 	@scripts/install-packages build
 	@scripts/fuzz $(SECONDS)
 
+simulate-faults:
+	@scripts/install-packages build
+	@scripts/simulate-faults $(SEED)
+
+soak:
+	@scripts/install-packages test
+	@scripts/soak $(SECONDS)
+
+test-sanitizers:
+	@scripts/install-packages test
+	@scripts/test-sanitizers
+
 format:
 	swift format -i -r Package.swift Sources Tests Benchmarks
 
@@ -62,4 +78,4 @@ install: build
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/lendpulse/copyright
 
 clean:
-	rm -rf .build .build-test .build-fuzz
+	rm -rf .build .build-test .build-fuzz .build-address .build-thread

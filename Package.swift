@@ -72,7 +72,7 @@ let package = Package(
     library("Scoring", ["Borrowers", "Features", "Models"]),
     library("Pipeline", ["Borrowers", "Features", "Models", "Scoring"]),
     library("Kafka", ["Borrowers", "Scoring", "Pipeline", "CRdKafka"]),
-    library("Simulation", ["Borrowers"]),
+    library("Simulation", ["Borrowers", "Features", "Models", "Scoring", "Pipeline"]),
     library(
       "StatusPage", ["Borrowers", "Features", "Models", "Scoring", "Pipeline", "CMicroHTTPD"],
       resources: [.embedInCode("Resources/page.html"), .embedInCode("Resources/openapi.json")]),
@@ -100,7 +100,7 @@ let package = Package(
     tests("Scoring", ["Borrowers", "Features", "Models", "Scoring"]),
     tests("Pipeline", ["Borrowers", "Features", "Models", "Scoring", "Pipeline"]),
     tests("Kafka", ["Borrowers", "Scoring", "Pipeline", "Kafka", "CRdKafka"]),
-    tests("Simulation", ["Borrowers", "Simulation"]),
+    tests("Simulation", ["Borrowers", "Models", "Simulation", "TestSupport"]),
     tests("StatusPage", ["Borrowers", "Features", "Models", "Scoring", "Pipeline", "StatusPage", "TestSupport"]),
     tests(
       "Commands", ["Borrowers", "Features", "Models", "Scoring", "Pipeline", "Commands", "lendpulse", "TestSupport"]),

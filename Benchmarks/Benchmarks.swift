@@ -4,7 +4,8 @@ import TestSupport
 
 /// What it costs, measured here: `make bench`, or one part of it.
 ///
-///     Benchmarks [stages|instructions|memory|restore|daemon]... [--json FILE] [--borrowers N] [--days N] [--models DIR]
+///     Benchmarks [stages|instructions|memory|restore|daemon|midnight]... [--json FILE] [--borrowers N] [--days N]
+///       [--models DIR]
 @main struct Benchmarks {
   static func option(_ name: String) -> String? {
     let arguments = CommandLine.arguments
@@ -61,6 +62,12 @@ import TestSupport
           days: number("days", or: 90)
         ).measure(into: &report)
       }
+    }
+    if all || parts.contains("midnight") {
+      guard let brokers = ProcessInfo.processInfo.environment["LENDPULSE_TEST_BROKERS"] else {
+        throw BenchmarkFailed(description: "a midnight is measured on a real Kafka: name one in LENDPULSE_TEST_BROKERS")
+      }
+      try await Midnight(brokers: brokers, models: models, dues: number("dues", or: 1_000_000)).measure(into: &report)
     }
     if let path = option("json") { try report.write(to: path) }
   }

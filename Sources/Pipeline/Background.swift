@@ -91,24 +91,39 @@ private final class ThreadBody: Sendable {
   init(body: @escaping @Sendable () -> Void) { self.body = body }
 }
 
-/// Requests to one thread and its answers. `inline` answers within `submit`, for tests that go step by step.
+/// Runs what is given to it, one after the other. A test has its own, and decides when.
+package protocol BackgroundLane: Sendable {
+  func run(_ work: @escaping @Sendable () -> Void)
+  /// The loop waits for what was given.
+  func wait(milliseconds: Int)
+}
+
+/// Does all at once, within the call: for tests that go step by step.
+package struct ImmediateLane: BackgroundLane {
+  package init() {}
+  package func run(_ work: @escaping @Sendable () -> Void) { work() }
+  package func wait(milliseconds: Int) {}
+}
+
+/// Requests to one thread and its answers.
 final class Background<Request: Sendable, Answer: Sendable>: Sendable {
   private let requests = Mailbox<Request>()
   private let answers = Mailbox<Answer>()
-  private let inline: (@Sendable (Request) -> Answer)?
+  private let lane: (any BackgroundLane)?
+  private let perform: @Sendable (Request) -> Answer
   private let answered: @Sendable () -> Void
+  private let finish: @Sendable () -> Void
 
-  /// `answered` is called on the thread after each answer. `finish` runs on the thread when the requests are closed.
+  /// `lane` nil: a thread of its own. `answered` is called on it after each answer, `finish` when the requests are closed.
   init(
-    isInline: Bool, answered: @escaping @Sendable () -> Void,
-    finish: @escaping @Sendable () -> Void, _ perform: @escaping @Sendable (Request) -> Answer
+    lane: (any BackgroundLane)?, answered: @escaping @Sendable () -> Void, finish: @escaping @Sendable () -> Void,
+    _ perform: @escaping @Sendable (Request) -> Answer
   ) {
+    self.lane = lane
     self.answered = answered
-    guard !isInline else {
-      inline = perform
-      return
-    }
-    inline = nil
+    self.finish = finish
+    self.perform = perform
+    guard lane == nil else { return }
     startThread { [requests, answers] in
       while let request = requests.take(waitMilliseconds: nil) {
         answers.put(perform(request))
@@ -119,14 +134,25 @@ final class Background<Request: Sendable, Answer: Sendable>: Sendable {
   }
 
   func submit(_ request: Request) {
-    if let inline { answers.put(inline(request)) } else { requests.put(request) }
+    guard let lane else { return requests.put(request) }
+    lane.run { [self] in
+      answers.put(perform(request))
+      answered()
+    }
   }
 
   func takeAnswer(waitMilliseconds: Int = 0) -> Answer? {
-    answers.take(waitMilliseconds: inline == nil ? waitMilliseconds : 0)
+    guard let lane else { return answers.take(waitMilliseconds: waitMilliseconds) }
+    if let answer = answers.take(waitMilliseconds: 0) { return answer }
+    guard waitMilliseconds > 0 else { return nil }
+    lane.wait(milliseconds: waitMilliseconds)
+    return answers.take(waitMilliseconds: 0)
   }
 
-  func close() { requests.close() }
+  func close() {
+    requests.close()
+    if let lane { lane.run { [finish] in finish() } }
+  }
 }
 
 /// The kernel's clocks.

@@ -115,7 +115,8 @@ final class ForecastReading: @unchecked Sendable {
       throw BrokerError(
         .outOfRange,
         "\(topic): it holds \(bounds.lowerBound)..<\(bounds.upperBound), forecasts stand at \(position.dailyOffset): its"
-          + " beginning is gone, or it was made anew; restore it, or delete the group's offsets and the internal topics")
+          + " beginning is gone, or it was made anew; restore it, or delete the group's offsets and the internal topics"
+      )
     }
     var forecaster = Forecaster(configuration, at: position)
     try walk(bounds, reader, request) { record throws(StateError) in
@@ -267,7 +268,8 @@ extension Worker {
       forecasting?.records = answer.records
       forecasting?.next = 0
       // More may be waiting.
-      forecasting?.lookAt = answer.records.isEmpty && answer.forecaster == nil ? now + Forecasting.intervalNanoseconds : now
+      forecasting?.lookAt =
+        answer.records.isEmpty && answer.forecaster == nil ? now + Forecasting.intervalNanoseconds : now
       takeIndicators(answer.indicators, runner, at: now)
     }
   }
@@ -334,6 +336,6 @@ extension Worker {
       [broker = context.broker, index] () throws(BrokerError) in try broker.makeReader(worker: index)
     }
     return Background(
-      isInline: context.isInline, answered: {}, finish: { reading.close() }, { reading.perform($0) })
+      lane: context.makeLane?(), answered: {}, finish: { reading.close() }, { reading.perform($0) })
   }
 }

@@ -207,7 +207,9 @@ public struct PipelineStatus: Sendable {
 }
 
 /// Where a worker puts its newest status for others to read.
-final class StatusBoard: Sendable {
+package final class StatusBoard: Sendable {
+  package init() {}
+
   private let current = Mutex(PipelineStatus())
 
   func publish(_ status: PipelineStatus) { current.withLock { $0 = status } }

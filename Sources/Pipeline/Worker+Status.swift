@@ -78,3 +78,33 @@ extension DecisionSettings {
     return "file:" + String(decoding: unsafe Murmur.hash128(bytes.bytes).hexadecimal, as: UTF8.self)
   }
 }
+
+// What a test asks a worker, between two turns.
+extension Worker {
+  package var livePartitions: [Int32] { liveRunners.map(\.partition) }
+  /// Whether a live partition is where a journal entry may be taken.
+  package func isBetweenRecords(_ partition: Int32) -> Bool {
+    state.phase(partition) == .live && runners[partition]?.isBetweenRecords == true
+  }
+  package func stateHash(of partition: Int32) -> String? { runners[partition]?.engine.stateHash() }
+  /// In words, beside the hash.
+  package func stateDetails(of partition: Int32) -> String {
+    guard let engine = runners[partition] else { return "no state" }
+    return
+      "\(engine.engine.borrowers) borrowers, watermark \(engine.engine.watermark.milliseconds), models \(engine.engine.modelsDigest?.prefix(6) ?? "") bytes \(engine.engine.stateBytes) at \(engine.position)"
+  }
+  package var restoresDone: Int { Int(status.totals.restores) }
+  package var failure: BrokerError? { endedWith ?? nil }
+
+  /// Nothing is left to be decided, published or told.
+  package var isQuiet: Bool {
+    underWay == nil && filling.isEmpty && !policy.hasWork && starting.isEmpty
+      && (unadopted.isEmpty && controlVersion == control.bookVersion || liveRunners.contains { !$0.isBetweenRecords })
+  }
+
+  package var summary: String {
+    let phases = state.ownedPartitions.map { "\($0) \(state.phase($0).map { "\($0)" } ?? "")" }
+    return "[\(phases.joined(separator: ", "))\(underWay == nil ? "" : ", committing")"
+      + "\(problems.isEmpty ? "" : ", \(problems)")]"
+  }
+}

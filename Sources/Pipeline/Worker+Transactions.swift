@@ -90,7 +90,13 @@ extension Worker {
   // MARK: Actions
 
   func perform(_ actions: [WorkerAction]) {
-    for action in actions { perform(action) }
+    for action in actions {
+      guard let exchange = context.exchange else {
+        perform(action)
+        continue
+      }
+      if let exchanged = exchange(action) { perform(exchanged) }
+    }
   }
 
   private func perform(_ action: WorkerAction) {

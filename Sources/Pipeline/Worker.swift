@@ -6,7 +6,7 @@ import Scoring
 import Synchronization
 
 /// What every worker of a process is made of.
-struct WorkerContext: Sendable {
+package struct WorkerContext: Sendable {
   var settings: PipelineSettings
   var broker: any Broker
   var models: ModelSet
@@ -14,9 +14,24 @@ struct WorkerContext: Sendable {
   var clock: any Clock
   var partitionCount: Int
   /// Nil: what the configuration says, and no changes.
-  var control: ControlCenter?
-  /// Committing and restoring happen within the loop's thread: for tests that go step by step.
-  var isInline = false
+  package var control: ControlCenter?
+  /// Where committing and restoring happen; nil: on threads of their own.
+  package var makeLane: (@Sendable () -> any BackgroundLane)?
+  /// For tests that show that a mistake is found: what is done in place of an action, nil for nothing.
+  package var exchange: (@Sendable (WorkerAction) -> WorkerAction?)?
+
+  package init(
+    settings: PipelineSettings, broker: any Broker, models: ModelSet, log: any EventLog, clock: any Clock,
+    partitionCount: Int, control: ControlCenter? = nil
+  ) {
+    self.settings = settings
+    self.broker = broker
+    self.models = models
+    self.log = log
+    self.clock = clock
+    self.partitionCount = partitionCount
+    self.control = control
+  }
 
   /// Nil where none are kept.
   var snapshots: SnapshotStore? {
@@ -35,7 +50,7 @@ struct WorkerContext: Sendable {
 }
 
 /// Used by its own thread alone.
-final class Worker {
+package final class Worker {
   static let recordsPerPollMax = 512
   static let idleWaitMilliseconds = 100
 
@@ -79,7 +94,11 @@ final class Worker {
   /// Where the budget of a transaction's slices goes first.
   var nextCheckpoint: Int32 = 0
 
-  init(index: Int, context: WorkerContext, board: StatusBoard, inbox: WorkerInbox = WorkerInbox()) throws(BrokerError) {
+  package convenience init(index: Int, context: WorkerContext, board: StatusBoard) throws(BrokerError) {
+    try self.init(index: index, context: context, board: board, inbox: WorkerInbox())
+  }
+
+  init(index: Int, context: WorkerContext, board: StatusBoard, inbox: WorkerInbox) throws(BrokerError) {
     self.inbox = inbox
     self.index = index
     self.context = context
@@ -98,13 +117,13 @@ final class Worker {
       try broker.makeProducer(worker: index)
     }
     committer = Background(
-      isInline: context.isInline, answered: { waker.wake() }, finish: { work.close() }, { work.perform($0) })
+      lane: context.makeLane?(), answered: { waker.wake() }, finish: { work.close() }, { work.perform($0) })
     let reading = Restorer(
       settings: settings, control: control, decoding: context.makeDecoding(),
       snapshots: context.snapshots, clock: context.clock
     ) { [broker = context.broker] () throws(BrokerError) in try broker.makeReader(worker: index) }
     restorer = Background(
-      isInline: context.isInline, answered: { waker.wake() }, finish: { reading.close() }, { reading.perform($0) })
+      lane: context.makeLane?(), answered: { waker.wake() }, finish: { reading.close() }, { reading.perform($0) })
     inbox.onQuestion { waker.wake() }
     committer.submit(.open(afterMilliseconds: 0))
   }
@@ -112,7 +131,7 @@ final class Worker {
   // MARK: The loop
 
   /// One turn: what others did, what came in, what goes out. False when the worker has ended.
-  func turn(isStopRequested: Bool) -> Bool {
+  package func turn(isStopRequested: Bool) -> Bool {
     takeNotices()
     takeAnswers(waitMilliseconds: 0)
     if isStopRequested { perform(state.handle(.stopRequested)) }

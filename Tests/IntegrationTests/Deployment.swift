@@ -31,24 +31,26 @@ final class Deployment: Sendable {
   let name = "t" + UUID().uuidString.prefix(8).lowercased()
   let models: String
   let workers: Int
+  let brokers: String
 
-  init(models: String, workers: Int = 2) throws {
+  init(models: String, workers: Int = 2, brokers: String = RealKafka.brokers) throws {
     directory = try TemporaryDirectory()
     self.models = models
     self.workers = workers
+    self.brokers = brokers
   }
 
   func topic(_ kind: String) -> String { "\(name)-\(kind)" }
 
   /// Writes the configuration; `extra` is YAML of more keys.
-  func configuration(brokers: String = RealKafka.brokers, extra: String = "") throws -> String {
+  func configuration(brokers: String? = nil, instance: String = "one", extra: String = "") throws -> String {
     try directory.write(
-      "lendpulse.yaml",
+      "lendpulse-\(instance).yaml",
       """
       application_id: \(name)
-      instance_id: one
+      instance_id: \(instance)
       state_directory: \(directory.path)
-      kafka: {bootstrap_servers: "\(brokers)"}
+      kafka: {bootstrap_servers: "\(brokers ?? self.brokers)"}
       topics:
         borrower_events: \(topic("events"))
         industry_indicators: \(topic("indicators"))
@@ -78,8 +80,8 @@ final class Deployment: Sendable {
   /// Writes event lines (one JSON event each), keyed by borrower, with their event times as the records' timestamps.
   func feed(_ lines: [Data]) async throws {
     let records = try lines.map(Self.record)
-    let topic = topic("events")
-    let outcome = await onThread { Result { try Feeder(brokers: RealKafka.brokers).write(records, to: topic) } }
+    let (topic, brokers) = (topic("events"), brokers)
+    let outcome = await onThread { Result { try Feeder(brokers: brokers).write(records, to: topic) } }
     try outcome.get()
   }
 
@@ -102,19 +104,19 @@ final class Deployment: Sendable {
   /// All that a subscriber to committed records finds on a topic, in the order of each partition.
   func read(_ kind: String) async throws -> [ReadRecord] {
     let result = try await run(
-      Repository.tool("kcat") ?? "kcat", Self.subscriberArguments(topic(kind)) + ["-e"], within: 120)
+      Repository.tool("kcat") ?? "kcat", subscriberArguments(topic(kind)) + ["-e"], within: 120)
     try #require(result.status == 0, "\(result.errors)")
     return Self.records(result.output)
   }
 
   /// A subscriber that goes on reading: each committed record is a line of its output as soon as it is visible.
   func subscribe(_ kind: String) throws -> ChildProcess {
-    try ChildProcess(Repository.tool("kcat") ?? "kcat", Self.subscriberArguments(topic(kind)) + ["-u"])
+    try ChildProcess(Repository.tool("kcat") ?? "kcat", subscriberArguments(topic(kind)) + ["-u"])
   }
 
-  private static func subscriberArguments(_ topic: String) -> [String] {
+  private func subscriberArguments(_ topic: String) -> [String] {
     [
-      "-C", "-b", RealKafka.brokers, "-t", topic, "-q", "-o", "beginning", "-X", "isolation.level=read_committed",
+      "-C", "-b", brokers, "-t", topic, "-q", "-o", "beginning", "-X", "isolation.level=read_committed",
       "-f", #"%p\t%o\t%k\t%h\t%S\t%s\n"#,
     ]
   }

@@ -143,12 +143,11 @@ final class TestWorker {
     _ broker: MemoryBroker, _ clock: TestClock, _ settings: PipelineSettings, _ models: ModelSet,
     _ control: ControlCenter?
   ) throws -> Worker {
-    try Worker(
-      index: 0,
-      context: WorkerContext(
-        settings: settings, broker: broker, models: models, log: SilentLog(), clock: clock,
-        partitionCount: broker.partitions, control: control, isInline: true),
-      board: StatusBoard())
+    var context = WorkerContext(
+      settings: settings, broker: broker, models: models, log: SilentLog(), clock: clock,
+      partitionCount: broker.partitions, control: control)
+    context.makeLane = { ImmediateLane() }
+    return try Worker(index: 0, context: context, board: StatusBoard())
   }
 
   /// As after `kill -9`: what was not committed is gone.
