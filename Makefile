@@ -68,6 +68,7 @@ lint:
 install: build
 	install -D -m 755 .build/release/lendpulse $(DESTDIR)$(PREFIX)/bin/lendpulse
 	install -D -m 644 systemd/lendpulse.service $(DESTDIR)$(PREFIX)/lib/systemd/system/lendpulse.service
+	sed -i 's|^ExecStart=/usr/bin/|ExecStart=$(PREFIX)/bin/|' $(DESTDIR)$(PREFIX)/lib/systemd/system/lendpulse.service
 	install -D -m 644 systemd/lendpulse.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/lendpulse.conf
 	install -D -m 644 examples/lendpulse.yaml $(DESTDIR)$(PREFIX)/share/doc/lendpulse/examples/lendpulse.yaml
 	install -D -m 644 systemd/lendpulse.env $(DESTDIR)$(PREFIX)/share/doc/lendpulse/examples/lendpulse.env

@@ -71,6 +71,17 @@ struct MessageLimiter {
 
   deinit { if let conf = unsafe conf { unsafe rd_kafka_conf_destroy(conf) } }
 
+  /// All that is wrong with the configuration's own properties, one line each.
+  static func problems(of settings: KafkaSettings) -> [String] {
+    guard let conf = unsafe rd_kafka_conf_new() else { return [] }
+    defer { unsafe rd_kafka_conf_destroy(conf) }
+    return settings.properties.compactMap { name, value in
+      var problem = [CChar](repeating: 0, count: 512)
+      guard unsafe rd_kafka_conf_set(conf, name, value, &problem, problem.count) != RD_KAFKA_CONF_OK else { return nil }
+      return "kafka.properties.\(name): \(text(problem)); see librdkafka's CONFIGURATION"
+    }
+  }
+
   func set(_ name: String, _ value: String) throws(BrokerError) {
     var problem = [CChar](repeating: 0, count: 512)
     guard unsafe rd_kafka_conf_set(conf, name, value, &problem, problem.count) == RD_KAFKA_CONF_OK else {

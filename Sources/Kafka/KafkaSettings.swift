@@ -52,6 +52,9 @@ public struct KafkaSettings: Sendable {
     ("transactional.id", "it follows from application_id and instance_id"),
   ]
 
+  /// All that librdkafka refuses of `properties`, one line each.
+  public var problems: [String] { ClientConfiguration.problems(of: self) }
+
   /// Why a property is not for the configuration; nil when it is.
   public static func refusal(of property: String) -> String? { refused.first { $0.name == property }?.reason }
 }

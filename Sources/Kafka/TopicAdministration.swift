@@ -65,6 +65,10 @@ import Pipeline
       if let wanted = Self.wantedPartitions(plan, input: there[inputName]), wanted != count {
         problems.append("\(plan.name): has \(count) partitions and must have \(wanted)")
       }
+      if plan.name == inputName, let asked = settings.partitions, asked != count {
+        problems.append(
+          "\(plan.name): has \(count) partitions and not the \(asked) asked for; an application_id keeps its input's number")
+      }
       let configuration = try self.configuration(of: plan.name)
       problems += Self.problems(of: plan, configuration, inputBytesMax: inputBytesMax)
     }
@@ -129,7 +133,7 @@ import Pipeline
     BrokerError(
       .missingTopic,
       "missing topic\(names.count == 1 ? "" : "s") \(names.joined(separator: ", "));"
-        + " make them with `lendpulse topics create` or `run --create-topics`")
+        + " make \(names.count == 1 ? "it" : "them") with `lendpulse topics create` or `run --create-topics`")
   }
 
   private func inputPartitions(_ there: [String: Int], internalOnly: Bool) throws(BrokerError) -> Int? {

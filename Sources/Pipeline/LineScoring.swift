@@ -107,7 +107,9 @@ import Scoring
   }
 
   private mutating func bury(_ line: UnsafeBufferPointer<UInt8>, _ failure: DecodingError) {
-    let identity = unsafe self.identify(line)
+    // What is no JSON has no borrower, though a lenient reader may find one.
+    let isReadable = failure.code != .invalidJSON && failure.code != .invalidUTF8
+    let identity = isReadable ? unsafe identify(line) : LineIdentity()
     let place = identity.borrowerID.map { id in
       unsafe id.withUnsafeBufferPointer { unsafe Murmur.partition(of: $0, count: partitions.count) }
     }

@@ -56,6 +56,12 @@ public struct RecordDecoding: ~Copyable {
     if isTooLarge { valueCount = -1 } else if let value = unsafe record.value { unsafe outputs.bytes.append(value) }
     entry.valueCount = Int32(valueCount)
     entry.headersStart = Int32(outputs.bytes.count)
+    if let contentType = unsafe record.contentType {
+      appendHeader("content-type", unsafe Array(contentType), &outputs.bytes)
+    }
+    if let traceparent = unsafe record.traceparent {
+      appendHeader("traceparent", unsafe Array(traceparent), &outputs.bytes)
+    }
     appendHeader("lendpulse.error.code", failure.code.name.utf8Bytes, &outputs.bytes)
     appendHeader("lendpulse.error.message", Array(failure.message.utf8), &outputs.bytes)
     appendHeader("lendpulse.source.topic", inputTopic, &outputs.bytes)

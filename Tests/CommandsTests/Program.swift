@@ -42,8 +42,19 @@ enum Program {
     process.standardError = FileHandle(forWritingAtPath: "\(folder)/err")
     try process.runToEnd { whileRunning?(process) }
     return Outcome(
-      status: process.terminationStatus, output: try String(contentsOfFile: "\(folder)/out", encoding: .utf8),
+      status: process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus,
+      output: try String(contentsOfFile: "\(folder)/out", encoding: .utf8),
       errors: try String(contentsOfFile: "\(folder)/err", encoding: .utf8))
+  }
+
+  /// Returns when the program has a handler of the signal, or has ended.
+  static func awaitHandler(of signal: Int32, in process: Process) {
+    let path = "/proc/\(process.processIdentifier)/status"
+    while let status = try? String(contentsOfFile: path, encoding: .utf8),
+      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("SigCgt:") }),
+      let mask = UInt64(line.dropFirst(7).trimmingCharacters(in: .whitespaces), radix: 16),
+      mask & 1 << UInt64(signal - 1) == 0
+    { sched_yield() }
   }
 
   private static let executable: URL = {

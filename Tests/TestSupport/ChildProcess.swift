@@ -68,7 +68,7 @@ public final class ChildProcess: @unchecked Sendable {  // All that changes is g
     var status = status
     if status == nil {
       process.waitUntilExit()
-      status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
+      status = process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
     }
     update { $0.status = status }
   }
@@ -112,7 +112,7 @@ public final class ChildProcess: @unchecked Sendable {  // All that changes is g
 
   public func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
-  /// Waits for the program's end and that of its output; returns its exit status, 128 + n where signal n ended it.
+  /// Waits for the program's end and that of its output; returns its exit status, -n where signal n ended it.
   @discardableResult
   public func wait(within seconds: Double = 60) async throws -> Int32 {
     try await wait(within: seconds, for: "to end") { $0.status != nil && $0.openPipes == 0 }

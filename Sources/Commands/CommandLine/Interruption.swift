@@ -4,7 +4,7 @@ import Synchronization
 /// SIGINT and SIGTERM. A command that watches `isRequested` stops cleanly by itself; one that does not is ended at once.
 /// Whatever a command does, the process is gone 4.5 s after the first signal, and at once after a second.
 enum Interruption {
-  private static let graceMilliseconds = 4_500
+  private static let graceMilliseconds: Int32 = 4_500
   private static let signalNumber = Atomic<Int32>(0)
   private static let isWatched = Atomic<Bool>(false)
   private static let atEnd = Mutex<(@Sendable () -> Void)?>(nil)
@@ -27,40 +27,68 @@ enum Interruption {
   /// What is done before the process ends without the command's own doing, such as giving the terminal back.
   static func restoreAtEnd(_ restore: @escaping @Sendable () -> Void) { atEnd.withLock { $0 = restore } }
 
-  /// To be called first, while there is one thread: those made later inherit that the signals are blocked.
+  /// Handlers and no blocked signals: libraries start threads of their own before `main`, and the kernel gives a signal that
+  /// one thread does not block to that thread.
   static func install() {
     _ = Glibc.signal(SIGPIPE, SIG_IGN)
-    var signals = signalsToWaitFor()
-    unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
+    var ends: [Int32] = [-1, -1]
+    let made = unsafe pipe(&ends)
+    precondition(made == 0, "no pipe can be made: \(errno)")
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    let (reading, writing) = (ends[0], ends[1])
+    signalPipe.store(writing, ordering: .releasing)
     var thread = pthread_t()
-    let failure = unsafe pthread_create(&thread, nil, { unsafe interruptionThread($0) }, nil)
+    let argument = unsafe UnsafeMutableRawPointer(bitPattern: Int(reading))
+    let failure = unsafe pthread_create(&thread, nil, { unsafe interruptionThread($0) }, argument)
     precondition(failure == 0, "no thread can be started: \(failure)")
     pthread_detach(thread)
+    for number in [SIGINT, SIGTERM] {
+      var action = sigaction()
+      unsafe action.__sigaction_handler.sa_handler = tellOfSignal
+      unsafe sigemptyset(&action.sa_mask)
+      action.sa_flags = SA_RESTART
+      // What was to be ignored stays so: a shell starts its background jobs so.
+      var before = sigaction()
+      unsafe sigaction(number, nil, &before)
+      if isIgnored(before) { continue }
+      unsafe sigaction(number, &action, nil)
+    }
   }
 
-  fileprivate static func waitForSignals() -> Never {
-    var signals = signalsToWaitFor()
-    var number: Int32 = 0
-    while unsafe sigwait(&signals, &number) != 0 {}
+  /// Where the handlers write; -1 before there is one.
+  fileprivate static let signalPipe = Atomic<Int32>(-1)
+
+  private static func isIgnored(_ action: sigaction) -> Bool {
+    unsafe unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+  }
+
+  fileprivate static func waitForSignals(_ reading: Int32) -> Never {
+    let number = next(reading)
     signalNumber.store(number, ordering: .releasing)
     guard isWatched.load(ordering: .acquiring) else { _exit(128 + number) }
     wake.withLock { $0 }?()
-    var patience = timespec(tv_sec: graceMilliseconds / 1_000, tv_nsec: graceMilliseconds % 1_000 * 1_000_000)
-    _ = unsafe sigtimedwait(&signals, nil, &patience)
+    var waiting = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
+    while unsafe poll(&waiting, 1, graceMilliseconds) < 0, errno == EINTR {}
     atEnd.withLock { $0 }?()
     _exit(128 + number)
   }
 
-  private static func signalsToWaitFor() -> sigset_t {
-    var signals = sigset_t()
-    unsafe sigemptyset(&signals)
-    unsafe sigaddset(&signals, SIGINT)
-    unsafe sigaddset(&signals, SIGTERM)
-    return signals
+  private static func next(_ reading: Int32) -> Int32 {
+    var number: UInt8 = 0
+    while unsafe read(reading, &number, 1) != 1 {}
+    return Int32(number)
   }
+}
+
+/// Nothing but a write is safe in a handler.
+private func tellOfSignal(_ number: Int32) {
+  let before = errno
+  var byte = UInt8(truncatingIfNeeded: number)
+  _ = unsafe write(Interruption.signalPipe.load(ordering: .relaxed), &byte, 1)
+  errno = before
 }
 
 /// A function and no closure: a thread of C calls it.
 private func interruptionThread(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-  Interruption.waitForSignals()
+  Interruption.waitForSignals(Int32(truncatingIfNeeded: Int(bitPattern: argument)))
 }

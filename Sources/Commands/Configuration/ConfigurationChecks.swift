@@ -8,7 +8,7 @@ struct ConfigurationChecks {
   /// Where the condition of each rule stands; empty for the default rules.
   var conditions: [(key: String, origin: ConfigurationOrigin)]
 
-  var problems: [ConfigurationProblem] { bandProblems + topicProblems + ruleProblems + versionProblems }
+  var problems: [ConfigurationProblem] { bandProblems + topicProblems + ruleProblems }
 
   private var bandProblems: [ConfigurationProblem] {
     let alerts = configuration.alerts
@@ -47,12 +47,6 @@ struct ConfigurationChecks {
         ConfigurationProblem(origin: condition.origin, key: condition.key, message: $0.message)
       }
     }
-  }
-
-  /// What the contract has and this version cannot do yet is refused, not passed over.
-  private var versionProblems: [ConfigurationProblem] {
-    guard configuration.memory.maxMebibytes > 0 else { return [] }
-    return [problem(["memory.max_mib"], "a cap on memory is not in this version; leave it 0")]
   }
 
   /// A problem at the first of `keys` that was set at all.

@@ -50,7 +50,7 @@ enum AlertRules {
     for (index, element) in elements.enumerated() {
       var part = value.part("[\(index)]", element)
       if let rule = readRule(&part) {
-        if rules.contains(where: { $0.name == rule.name }) { part.refuse("a rule named \(rule.name) stands above") }
+        if !rule.name.isEmpty, rules.contains(where: { $0.name == rule.name }) { part.refuse("a rule named \(rule.name) stands above") }
         rules.append(rule)
         value.parts.append(part.parts[0])
       }
@@ -79,11 +79,12 @@ enum AlertRules {
     if let nameText, !isName(nameText) {
       name.refuse("must be 1 to 64 lower-case letters, digits or '_', and begin with a letter")
     }
-    guard let whenText = when.text(expecting: "a condition such as \"days_past_due >= 60\""),
-      let level = severity.choice(ConfigurationKey.severities), let nameText
-    else { return nil }
+    let whenText = when.text(expecting: "a condition such as \"days_past_due >= 60\"")
+    let level = severity.choice(ConfigurationKey.severities)
+    guard let whenText else { return nil }
+    // The condition is judged even where name or severity is refused: whoever mends them should know all.
     value.parts = [(when.key, when.origin)]
-    return RuleSettings(name: nameText, when: whenText, severity: level)
+    return RuleSettings(name: nameText ?? "", when: whenText, severity: level ?? .high)
   }
 
   private static func isName(_ text: String) -> Bool {

@@ -1,4 +1,5 @@
 import Foundation
+import Kafka
 
 extension CommandDefinition {
   static let check = CommandDefinition(
@@ -33,15 +34,16 @@ extension Configuration {
     }
   }
 
-  /// What has no default and the daemon needs: all that is missing, at once.
+  /// What has no default and the daemon needs, and what librdkafka refuses: all at once.
   func requireForRun() throws(CommandFailure) {
     var lines: [String] = []
     if kafka.bootstrapServers == nil {
-      lines.append("kafka.bootstrap_servers: is not set; name a broker, such as 127.0.0.1:9092")
+      lines.append("kafka.bootstrap_servers: is not set in the file, LENDPULSE_KAFKA_BOOTSTRAP_SERVERS or --set; name a broker, such as 127.0.0.1:9092")
     }
     if models == nil {
-      lines.append("models: is not set; name the folder of models, such as /var/lib/lendpulse/models")
+      lines.append("models: is not set in the file, LENDPULSE_MODELS or --set; name the folder of models, such as /var/lib/lendpulse/models")
     }
+    lines += KafkaSettings(self, bootstrapServers: kafka.bootstrapServers ?? "").problems
     guard lines.isEmpty else { throw CommandFailure(lines: lines, status: .misused) }
   }
 

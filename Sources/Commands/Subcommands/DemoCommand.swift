@@ -146,6 +146,7 @@ private struct DemoRun {
     let terminal = isLive ? Terminal() : nil
     if let terminal { Interruption.restoreAtEnd { terminal.restore() } }
     defer { terminal?.restore() }
+    if terminal == nil, let page { StandardStreams.reportOutput("the live page: \(page)") }
     var shown = state
     while !Interruption.isRequested {
       let status = daemon.status

@@ -53,6 +53,7 @@ private struct DaemonRun {
     try configuration.requireForRun()
     log = Log(level: configuration.log.level, format: configuration.log.format)
     models = try loadModels(directory: configuration.models ?? "", command: "run")
+    try Self.makeStateDirectory(configuration.stateDirectory)
     slot = configuration.instanceID == nil ? try Self.takeSlot(configuration.stateDirectory) : nil
     settings = PipelineSettings(configuration, instanceID: configuration.instanceID ?? slot?.instanceID ?? "")
     var kafka = KafkaSettings(configuration, bootstrapServers: try configuration.requireKafka())
@@ -60,6 +61,10 @@ private struct DaemonRun {
     self.kafka = kafka
     listen = configuration.http.listen
     tokenFile = configuration.http.tokenFile
+    if let tokenFile, unsafe access(tokenFile, R_OK) != 0 {
+      throw .misused(
+        "lendpulse run: http.token_file: \(tokenFile) cannot be read; make it, readable for this user, or leave the key out")
+    }
     memoryCap = Self.memoryCap(configuration, log)
   }
 
@@ -78,9 +83,16 @@ private struct DaemonRun {
     }
   }
 
-  private static func takeSlot(_ directory: String) throws(CommandFailure) -> InstanceSlot {
-    // Where it cannot be made, the slot's error says so.
+  /// Snapshots, borrowers that move out of memory and the instance's name lie there.
+  private static func makeStateDirectory(_ directory: String) throws(CommandFailure) {
     try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    guard unsafe access(directory, W_OK | X_OK) == 0 else {
+      throw .misused(
+        "lendpulse run: state_directory: \(directory) cannot be made or written; let this user write it, or name another")
+    }
+  }
+
+  private static func takeSlot(_ directory: String) throws(CommandFailure) -> InstanceSlot {
     do throws(InstanceSlot.SlotError) {
       return try InstanceSlot(directory: directory)
     } catch {

@@ -12,7 +12,7 @@ extension CommandDefinition {
     options: [
       OptionDefinition.config.required(), .set,
       OptionDefinition(
-        name: "--partitions", value: "N", meaning: "of an input topic that is made; default: the broker's default"),
+        name: "--partitions", value: "N", meaning: "of an input topic that is made (default: the broker's default), or that must be there"),
     ],
     examples: [
       ("lendpulse topics create --config lendpulse.yaml --partitions 12", "makes all, the input with 12 partitions"),
