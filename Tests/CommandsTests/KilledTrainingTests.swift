@@ -52,7 +52,7 @@ struct KilledTrainingTests {
     #expect(now == version + "\n")
     if outcome.status != 0 {
       let isWhole = now == serving || Self.names(folder).contains(version)
-      #expect(outcome.status == 9 && isWhole)
+      #expect(outcome.status == -9 && isWhole)
     }
     if moment == "at once" { #expect(now == serving) }
     let verified = try await Program.run(["models", "verify", "--models", models.directory])

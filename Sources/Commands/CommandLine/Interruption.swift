@@ -28,7 +28,8 @@ enum Interruption {
   static func restoreAtEnd(_ restore: @escaping @Sendable () -> Void) { atEnd.withLock { $0 = restore } }
 
   /// Handlers and no blocked signals: libraries start threads of their own before `main`, and the kernel gives a signal that
-  /// one thread does not block to that thread.
+  /// one thread does not block to that thread. Both are taken even where they are inherited as ignored, as a shell's background
+  /// jobs inherit SIGINT: who sends one wants an end.
   static func install() {
     _ = Glibc.signal(SIGPIPE, SIG_IGN)
     var ends: [Int32] = [-1, -1]
@@ -47,20 +48,12 @@ enum Interruption {
       unsafe action.__sigaction_handler.sa_handler = tellOfSignal
       unsafe sigemptyset(&action.sa_mask)
       action.sa_flags = SA_RESTART
-      // What was to be ignored stays so: a shell starts its background jobs so.
-      var before = sigaction()
-      unsafe sigaction(number, nil, &before)
-      if isIgnored(before) { continue }
       unsafe sigaction(number, &action, nil)
     }
   }
 
   /// Where the handlers write; -1 before there is one.
   fileprivate static let signalPipe = Atomic<Int32>(-1)
-
-  private static func isIgnored(_ action: sigaction) -> Bool {
-    unsafe unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
-  }
 
   fileprivate static func waitForSignals(_ reading: Int32) -> Never {
     let number = next(reading)
