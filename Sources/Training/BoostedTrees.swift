@@ -22,6 +22,8 @@ struct TreeSettings: Sendable {
   /// Over 1: a random forest of that many trees in each round.
   var parallelTrees = 1
   var maxBins = 256
+  /// Of each column: 1, a higher value never lowers the forecast; -1, never raises it; 0, free. Empty: all free.
+  var constraints: [Int] = []
   var seed: UInt64 = 0
 }
 
@@ -114,6 +116,9 @@ struct TrainedTrees: Sendable {
     try set("max_bin", "\(settings.maxBins)")
     try set("base_score", "\(meanLabel)")
     try set("seed", "\(settings.seed & 0x7FFF_FFFF)")
+    if settings.constraints.contains(where: { $0 != 0 }) {
+      try set("monotone_constraints", "(" + settings.constraints.map(String.init).joined(separator: ",") + ")")
+    }
   }
 
   /// Trains on `training`. With validation rows, stops when their loss has not fallen for `patience` rounds and keeps the

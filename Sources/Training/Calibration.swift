@@ -1,50 +1,78 @@
-/// A monotone map from scores to probabilities, learned from out-of-fold scores.
-struct Isotonic: Equatable, Sendable {
-  /// Ascending scores and their probabilities, strictly rising in both; linear between, constant outside.
-  var scores: [Double]
-  var probabilities: [Double]
+import Models
 
-  /// Pools adjacent violators (Ayer et al. 1955) over runs of at least `minimumRows` rows, and joins the pools' means by
-  /// straight lines, so that scores that differ keep differing within the range met.
-  init(scores: [Double], labels: [Bool], minimumRows: Int) {
-    precondition(scores.count == labels.count && !scores.isEmpty)
-    let order = scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] < scores[$1] : $0 < $1 }
-    struct Pool {
-      var score: Double
-      var positives: Double
-      var rows: Double
-      var mean: Double { positives / rows }
+/// Beta calibration (Kull, Silva Filho and Flach 2017): the log-odds of what a score came to mean are
+/// a ln s - b ln(1 - s) + c, with a and b not negative. It has three numbers to learn: isotonic regression follows chance
+/// from pool to pool, and folds calibrated so no longer agree on the order of rows.
+struct BetaCalibration: Equatable, Sendable {
+  /// a, b and c.
+  private(set) var low = 1.0
+  private(set) var high = 1.0
+  private(set) var intercept = 0.0
+
+  /// Scores are held within these, where both logarithms are finite.
+  static let bounds = 0.002...0.998
+  /// How firmly a and b are held at 1, in rows: few rows leave scores as they are.
+  private static let prior = 1.0
+
+  /// By iteratively reweighted least squares. A row counts as many as its weight says.
+  init(scores: [Double], labels: [Bool], weights: [Double]) {
+    precondition(scores.count == labels.count && scores.count == weights.count && !scores.isEmpty)
+    let logarithms = scores.map { score in
+      let bounded = min(max(score, Self.bounds.lowerBound), Self.bounds.upperBound)
+      return (low: logarithm(bounded), high: -logarithm(1 - bounded))
     }
-    var pools: [Pool] = []
-    var current = Pool(score: 0, positives: 0, rows: 0)
-    for (index, row) in order.enumerated() {
-      current.score += scores[row]
-      current.positives += labels[row] ? 1 : 0
-      current.rows += 1
-      let isTied = index + 1 < order.count && scores[order[index + 1]] == scores[row]
-      guard !isTied, Int(current.rows) >= minimumRows || index + 1 == order.count else { continue }
-      pools.append(current)
-      current = Pool(score: 0, positives: 0, rows: 0)
-      while pools.count > 1, pools[pools.count - 2].mean >= pools[pools.count - 1].mean {
-        let last = pools.removeLast()
-        pools[pools.count - 1].score += last.score
-        pools[pools.count - 1].positives += last.positives
-        pools[pools.count - 1].rows += last.rows
+    fit(logarithms, labels, weights, usesLow: true, usesHigh: true)
+    // A negative one would turn the order about: it is left out, as the authors do, and then the other one fitted alone.
+    guard low < 0 || high < 0 else { return }
+    let keepsHigh = low < 0
+    fit(logarithms, labels, weights, usesLow: !keepsHigh, usesHigh: keepsHigh)
+    guard low < 0 || high < 0 else { return }
+    fit(logarithms, labels, weights, usesLow: false, usesHigh: false)
+  }
+
+  private mutating func fit(
+    _ logarithms: [(low: Double, high: Double)], _ labels: [Bool], _ weights: [Double], usesLow: Bool, usesHigh: Bool
+  ) {
+    var design: [Double] = []
+    design.reserveCapacity(labels.count * 3)
+    for (low, high) in logarithms { design += [1, usesLow ? low : 0, usesHigh ? high : 0] }
+    // From the mean: Newton's steps may leave from anywhere else.
+    let total = weights.reduce(0, +)
+    let positives = zip(weights, labels).reduce(0) { $0 + ($1.1 ? $1.0 : 0) }
+    intercept = logarithm((positives + 0.5) / (total - positives + 0.5))
+    (low, high) = (0, 0)
+    for _ in 0..<50 {
+      var rowWeights = weights
+      var targets = [Double](repeating: 0, count: labels.count)
+      for (row, (low, high)) in logarithms.enumerated() {
+        let p = logistic(intercept + self.low * low + self.high * high)
+        let weight = max(p * (1 - p), 1e-5)
+        // As what is to be added to a = b = 1, of which the prior is.
+        let offset = (usesLow ? low : 0) + (usesHigh ? high : 0)
+        let margin = intercept + self.low * low + self.high * high
+        targets[row] = margin - offset + ((labels[row] ? 1 : 0) - p) / weight
+        rowWeights[row] *= weight
       }
-    }
-    self.scores = pools.map { $0.score / $0.rows }
-    // Krichevsky-Trofimov: no pool is certain of what it has not seen.
-    probabilities = pools.map { ($0.positives + 0.5) / ($0.rows + 1) }
-    for index in probabilities.indices.dropFirst() {
-      probabilities[index] = max(probabilities[index], probabilities[index - 1])
+      let normal = NormalEquations(design, columns: 3, targets: targets, weights: rowWeights)
+      guard let next = normal.solve(ridge: [1e-6, Self.prior, Self.prior]) else { return }
+      let before = (intercept, low, high)
+      intercept = next[0]
+      if usesLow { low = 1 + next[1] }
+      if usesHigh { high = 1 + next[2] }
+      if abs(intercept - before.0) + abs(low - before.1) + abs(high - before.2) < 1e-9 { return }
     }
   }
 
   func callAsFunction(_ score: Double) -> Double {
-    guard score > scores[0] else { return probabilities[0] }
-    guard let upper = scores.firstIndex(where: { $0 >= score }) else { return probabilities.last! }
-    let share = (score - scores[upper - 1]) / (scores[upper] - scores[upper - 1])
-    return probabilities[upper - 1] + share * (probabilities[upper] - probabilities[upper - 1])
+    let bounded = min(max(score, Self.bounds.lowerBound), Self.bounds.upperBound)
+    return logistic(intercept + low * logarithm(bounded) - high * logarithm(1 - bounded))
+  }
+
+  /// The same, linear between knots that lie evenly by log-odds, as it is served.
+  var calibration: Calibration {
+    let reach = logarithm(Self.bounds.upperBound / (1 - Self.bounds.upperBound))
+    let x = (-50...50).map { logistic(reach * Double($0) / 50) }
+    return .piecewise(x: x, y: x.map { self($0) })
   }
 }
 

@@ -35,12 +35,16 @@ struct FeatureMatrix: Sendable {
     return FeatureMatrix(rows: selected.count, columns: columns, values: gathered)
   }
 
+  @inline(__always) subscript(row: Int, column: Int) -> Float {
+    get { values[row * columns + column] }
+    set { values[row * columns + column] = newValue }
+  }
+
+  /// These rows, then those of another matrix with the same columns.
   func appending(_ other: FeatureMatrix) -> FeatureMatrix {
     precondition(columns == other.columns)
     return FeatureMatrix(rows: rows + other.rows, columns: columns, values: values + other.values)
   }
-
-  @inline(__always) subscript(row: Int, column: Int) -> Float { values[row * columns + column] }
 
   mutating func fill(column: Int, with value: Float) {
     for row in 0..<rows { values[row * columns + column] = value }

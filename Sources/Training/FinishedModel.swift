@@ -27,7 +27,10 @@ struct FinishedModel: Sendable {
     let seconds = Clocks.monotonicSeconds - start
     let rows = trained.rows
     let inTime = tell("testing \(kind.rawValue) in time")
-    outOfTime = try OutOfTime.test(kind, examples, settings) { earlier, past throws(TrainingError) in
+    // As what serves was trained, with made rows or without them.
+    var rehearsed = settings
+    if let isKept = trained.metrics["gan.is_kept"] { rehearsed.gan = isKept > 0 ? .always : .never }
+    outOfTime = try OutOfTime.test(kind, examples, rehearsed) { earlier, past throws(TrainingError) in
       try TrainingRun.train(kind, earlier, past, inTime)
     }
     progress(TrainingProgress(phase: "measuring \(kind.rawValue)", share: nil, detail: ""))

@@ -51,7 +51,8 @@ enum LeadThresholds {
     let chosen = suggested(table)?.threshold
     return TrainingEvidence.Comparison(
       title: "Leads by threshold",
-      explanation: "What each threshold of predicted utilization would have given; suggested is the highest harmonic mean "
+      explanation:
+        "What each threshold of predicted utilization would have given; suggested is the highest harmonic mean "
         + "of precision and recall. Consent, arrears and the overdue probability thin leads out further.",
       columns: ["precision", "recall", "lift", "leads_a_day"],
       rows: table.map { row in

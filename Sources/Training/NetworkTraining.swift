@@ -185,7 +185,7 @@ enum NetworkTrainer {
 }
 
 /// A moving average of a network's weights; early on it looks back less far, so that it soon forgets where it began.
-private struct WeightAverage {
+struct WeightAverage {
   private let keeping: Float
   private var steps: Float = 0
   /// Nil where no average is kept.
@@ -211,8 +211,12 @@ struct Adam {
   private var firstPower: Float = 1
   private var secondPower: Float = 1
   private let decay: Float
+  private let firstDecay: Float
+  private let secondDecay: Float
 
-  init(count: Int, _ settings: NetworkSettings) {
+  init(count: Int, _ settings: NetworkSettings, firstDecay: Float = 0.9, secondDecay: Float = 0.999) {
+    self.firstDecay = firstDecay
+    self.secondDecay = secondDecay
     first = [Float](repeating: 0, count: count)
     second = first
     decay = Float(settings.weightDecay)
@@ -220,8 +224,10 @@ struct Adam {
 
   mutating func step(_ parameters: inout [Float], _ gradient: [Float], rate: Double) {
     let rate = Float(rate)
-    firstPower *= 0.9
-    secondPower *= 0.999
+    let firstDecay = self.firstDecay
+    let secondDecay = self.secondDecay
+    firstPower *= firstDecay
+    secondPower *= secondDecay
     let firstScale = 1 / (1 - firstPower)
     let secondScale = 1 / (1 - secondPower)
     let count = parameters.count
@@ -230,8 +236,8 @@ struct Adam {
         unsafe first.withUnsafeMutableBufferPointer { m in
           unsafe second.withUnsafeMutableBufferPointer { v in
             for i in 0..<count {
-              unsafe m[i] = 0.9 * m[i] + 0.1 * g[i]
-              unsafe v[i] = 0.999 * v[i] + 0.001 * g[i] * g[i]
+              unsafe m[i] = firstDecay * m[i] + (1 - firstDecay) * g[i]
+              unsafe v[i] = secondDecay * v[i] + (1 - secondDecay) * g[i] * g[i]
               let step = unsafe m[i] * firstScale / ((v[i] * secondScale).squareRoot() + 1e-8)
               unsafe p[i] -= rate * (step + decay * p[i])
             }

@@ -1,70 +1,70 @@
+import Borrowers
 import Features
 import Models
 
-/// The overdue model: logistic regression, boosted trees, a random forest and a small network, measured out of fold, fused
-/// by non-negative linear regression of their probabilities, calibrated, and refitted on all rows.
+/// The overdue model: logistic regression, boosted trees, a random forest and a small network, measured out of fold on real
+/// rows, with and without rows that an adversarial network adds to what they learn from; fused by non-negative linear
+/// regression of their probabilities, calibrated, and refitted on all rows.
 struct OverdueTraining: Sendable {
   static let folds = 7
-  static let boosted = TreeSettings(
-    rounds: 400, maxDepth: 4, learningRate: 0.07, minChildWeight: 5, lambda: 5, rowShare: 0.8, columnShareOfTree: 0.6)
-  /// One round of many trees; small enough to serve.
-  static let forest = TreeSettings(
-    rounds: 1, maxDepth: 8, learningRate: 1, minChildWeight: 5, lambda: 1, rowShare: 0.63, columnShareOfNode: 0.3,
-    parallelTrees: 40)
-  /// Rounds that serving has time for.
-  static let servedRounds = 100
-  /// Features that the logistic regression and the network read.
-  static let inputs = 64
-  static let networkLayers: [LayerDescription] = [
-    .dense("hidden1", outputs: 24), .dense("hidden2", outputs: 12), .dense("output", outputs: 1, activation: .identity),
-  ]
-  static let network = NetworkSettings(batch: 256, epochs: 25, patience: 4, learningRate: 2e-3, weightDecay: 2e-2)
-  static let penalty = 3e-3
 
-  enum Member: String, CaseIterable, Sendable {
-    case logistic, boosted, forest, network
-    var name: String {
-      switch self {
-      case .logistic: "logistic_regression"
-      case .boosted: "boosted_trees"
-      case .forest: "random_forest"
-      case .network: "neural_network"
-      }
-    }
-  }
-
-  /// A member that was trained, and what it needs to serve.
-  private enum Trained: Sendable {
-    case linear(TrainedLinear)
-    case trees(TrainedTrees)
-    case network(TrainedNetwork)
-  }
-
-  private struct FoldResult: Sendable {
-    var margins: [Double]
-    /// Rounds or epochs that early stopping chose.
-    var length: Int
+  /// One way to train the members, measured over all folds.
+  struct Variant: Equatable, Sendable {
+    var isEnlarged: Bool
+    var sizes: OverdueSizes
+    var isMonotonic: Bool
   }
 
   let table: ExampleTable
+  /// The same borrowers right after events: calibration is fitted on these too.
+  let asServed: ExampleTable
   let settings: TrainingSettings
+  /// Of `table`, and of `asServed`: who owes, or draws within the horizon.
   let rows: [Int]
-  private let matrix: FeatureMatrix
-  private let labels: [Bool]
-  private let folds: Folds
+  let servedRows: [Int]
+  let sizes: OverdueSizes
+  let allowed: [Bool]
+  let matrix: FeatureMatrix
+  let servedMatrix: FeatureMatrix
+  let labels: [Bool]
+  let servedLabels: [Bool]
+  /// Of `rows`.
+  let borrowers: [UInt64]
+  let folds: Folds
+  /// Of each of `servedRows`.
+  let servedFolds: [Int]
 
-  init(_ table: ExampleTable, _ settings: TrainingSettings) throws(TrainingError) {
+  init(
+    _ table: ExampleTable, asServed: ExampleTable = ExampleTable(), _ settings: TrainingSettings
+  ) throws(TrainingError) {
     self.table = table
+    self.asServed = asServed
     self.settings = settings
+    sizes = OverdueSizes.within(settings.budget.share(of: .overdue))
     rows = (0..<table.count).filter(table.isOverdueExample)
-    let labels = rows.map { table.labels[$0].isOverdue }
-    self.labels = labels
-    let borrowers = rows.map { table.borrowers[$0] }
-    let count = Set(borrowers).count
-    guard count >= Self.folds else {
+    servedRows = (0..<asServed.count).filter(asServed.isOverdueExample)
+    labels = rows.map { table.labels[$0].isOverdue }
+    servedLabels = servedRows.map { asServed.labels[$0].isOverdue }
+    borrowers = rows.map { table.borrowers[$0] }
+    try Self.check(labels, borrowers: Set(borrowers).count)
+    let folds = Folds(borrowers: borrowers, count: Self.folds, seed: settings.seed)
+    self.folds = folds
+    servedFolds = servedRows.map { folds.fold(of: asServed.borrowers[$0]) }
+    try Self.check(labels, folds)
+    allowed = FeatureCatalogue.allowed(includeProtected: settings.includeProtected)
+    matrix = FeatureMatrix(table, rows: rows, allowed: allowed)
+    servedMatrix = FeatureMatrix(asServed, rows: servedRows, allowed: allowed)
+    guard !InputFitting(matrix).inputs.features.isEmpty else {
+      throw TrainingError(
+        .failed, "overdue: every feature is constant over \(rows.count) examples; a richer history is needed")
+    }
+  }
+
+  private static func check(_ labels: [Bool], borrowers: Int) throws(TrainingError) {
+    guard borrowers >= folds else {
       throw TrainingError(
         .failed,
-        "overdue: \(count) borrowers owe at an as-of date or draw in its horizon, fewer than the \(Self.folds) folds; "
+        "overdue: \(borrowers) borrowers owe at an as-of date or draw in its horizon, fewer than the \(folds) folds; "
           + "a larger history is needed")
     }
     let positives = labels.count { $0 }
@@ -74,265 +74,260 @@ struct OverdueTraining: Sendable {
         "overdue: \(positives == 0 ? "none" : "every one") of \(labels.count) examples became overdue, so there is "
           + "nothing to tell apart; other --as-of dates or a longer history are needed")
     }
-    folds = Folds(borrowers: borrowers, count: Self.folds, seed: settings.seed)
-    for fold in 0..<Self.folds {
-      let training = folds.training(fold)
-      let inFold = training.count { labels[$0] }
-      guard inFold > 0, inFold < training.count else {
+  }
+
+  private static func check(_ labels: [Bool], _ split: Folds) throws(TrainingError) {
+    for fold in 0..<folds {
+      let training = split.training(fold)
+      let positives = training.count { labels[$0] }
+      guard positives > 0, positives < training.count else {
         throw TrainingError(
           .failed,
-          "overdue: a fold would train on one class only (\(positives) of \(labels.count) examples became "
+          "overdue: a fold would train on one class only (\(labels.count { $0 }) of \(labels.count) examples became "
             + "overdue); a larger history is needed")
       }
     }
-    matrix = FeatureMatrix(
-      table, rows: rows, allowed: FeatureCatalogue.allowed(includeProtected: settings.includeProtected))
-    guard !InputFitting(matrix).inputs.features.isEmpty else {
-      throw TrainingError(
-        .failed, "overdue: every feature is constant over \(rows.count) examples; a richer history is needed")
-    }
   }
 
-  func run(_ progress: @Sendable (Double) -> Void) throws(TrainingError) -> TrainedModel {
-    let members = Member.allCases
-    let done = Counter()
-    let steps = Double(Self.folds * members.count + members.count)
+  func run(_ progress: @escaping @Sendable (Double) -> Void) throws(TrainingError) -> TrainedModel {
+    let work = OverdueProgress(steps: steps, progress)
+    // A rehearsal measures nothing beside what it would serve.
+    let plain = Variant(
+      isEnlarged: settings.isRehearsal && gan == .always, sizes: sizes, isMonotonic: settings.isMonotonic)
+    let (first, enlargements) = try firstOutOfFold(plain, work)
+    var results = OverdueResults(plain: first)
+    if comparesEnlarged {
+      var variant = plain
+      variant.isEnlarged = true
+      results.enlarged = try outOfFold(variant, enlargements, work, onEvents: first.calibratesOnEvents)
+      results.proofs = proofs(enlargements)
+    }
+    results.decide(self)
+    let chosen = results.chosen
+    if comparesUnbounded {
+      var variant = chosen.variant
+      variant.sizes = .unbounded
+      results.unbounded = try outOfFold(
+        variant, enlargements, work, onEvents: first.calibratesOnEvents, unchanged: chosen, [.logistic])
+    }
+    if comparesUnconstrained {
+      var variant = chosen.variant
+      variant.isMonotonic = false
+      results.unconstrained = try outOfFold(
+        variant, enlargements, work, onEvents: first.calibratesOnEvents, unchanged: chosen, [.logistic, .network])
+    }
+    return try assemble(results, try refit(chosen, work))
+  }
+
+  var gan: GANMode { settings.isRehearsal && settings.gan == .auto ? .never : settings.gan }
+  private var comparesEnlarged: Bool { gan != .never && !settings.isRehearsal }
+  private var comparesUnbounded: Bool { sizes != .unbounded && !settings.isRehearsal }
+  private var comparesUnconstrained: Bool { settings.isMonotonic && !settings.isRehearsal }
+
+  private var steps: Int {
+    let members = OverdueMember.allCases.count
+    var steps = Self.folds * members + members
+    if gan != .never { steps += Self.folds }
+    if comparesEnlarged { steps += Self.folds * members }
+    if comparesUnbounded { steps += Self.folds * 3 }
+    if comparesUnconstrained { steps += Self.folds * 2 }
+    return steps
+  }
+
+  // MARK: Folds
+
+  private enum Outcome: Sendable {
+    case made(OverdueEnlargement)
+    case member(FoldResult)
+  }
+
+  /// The first variant, and beside it one adversarial network for each fold, from its training part alone: neither has to
+  /// wait for the other, unless what is made is learned from.
+  private func firstOutOfFold(
+    _ variant: Variant, _ work: OverdueProgress
+  ) throws(TrainingError) -> (OverdueOutOfFold, [OverdueEnlargement]) {
+    let none = [OverdueEnlargement](repeating: .empty(columns: matrix.columns), count: Self.folds)
+    guard gan != .never else { return (try outOfFold(variant, none, work), none) }
+    @Sendable func make(_ fold: Int) -> OverdueEnlargement {
+      let made = enlargement(folds.training(fold), seedShift: UInt64(fold))
+      work.done()
+      return made
+    }
+    guard !variant.isEnlarged else {
+      let made = try parallelMap(Self.folds) { fold throws(TrainingError) in make(fold) }
+      return (try outOfFold(variant, made, work), made)
+    }
+    let members = OverdueMember.allCases
+    let outcomes = try parallelMap(Self.folds * (members.count + 1)) { index throws(TrainingError) in
+      guard index >= Self.folds else { return Outcome.made(make(index)) }
+      return .member(try foldResult(index - Self.folds, of: members, variant, none, work))
+    }
+    let made = outcomes.prefix(Self.folds).compactMap { if case .made(let made) = $0 { made } else { nil } }
+    let results = outcomes.dropFirst(Self.folds).compactMap {
+      if case .member(let result) = $0 { result } else { nil }
+    }
+    return (gather(results, of: members, variant), made)
+  }
+
+  /// Of the rows named, which are a training part.
+  func enlargement(_ training: [Int], seedShift: UInt64) -> OverdueEnlargement {
+    let split = innerSplit(training, seedShift)
+    let inner = sample(split.training, OverdueEnlargement.learnedMax, seedShift)
+    let held = sample(split.held, OverdueEnlargement.learnedMax / 4, seedShift)
+    return OverdueEnlargement(
+      inner: matrix.selecting(inner), inner.map { labels[$0] }, held: matrix.selecting(held), held.map { labels[$0] },
+      allowed: allowed, steps: settings.ganSteps, seed: settings.seed &* 131 &+ seedShift)
+  }
+
+  /// A training part as a member takes it: of more rows than `most`, a seeded sample.
+  func trainingRows(
+    _ training: [Int], seedShift: UInt64, _ enlargement: OverdueEnlargement?, most: Int
+  ) -> OverdueRows {
+    let split = innerSplit(training, seedShift)
+    let inner = sample(split.training, most, seedShift)
+    let held = sample(split.held, most / 4, seedShift)
+    let enlargement = enlargement ?? .empty(columns: matrix.columns)
+    return OverdueRows(
+      inner: matrix.selecting(inner), innerLabels: inner.map { labels[$0] }, held: matrix.selecting(held),
+      heldLabels: held.map { labels[$0] }, made: enlargement.made, madeLabels: enlargement.labels)
+  }
+
+  private func sample(_ rows: [Int], _ most: Int, _ seedShift: UInt64) -> [Int] {
+    guard rows.count > most else { return rows }
+    var random = SeededRandom(seed: settings.seed &+ seedShift, stream: 17)
+    var shuffled = rows
+    random.shuffle(&shuffled)
+    return shuffled.prefix(most).sorted()
+  }
+
+  func trainer(_ variant: Variant, seedShift: UInt64) -> OverdueTrainer {
+    OverdueTrainer(
+      sizes: variant.sizes, constraints: variant.isMonotonic ? OverdueConstraints.columns : [],
+      seed: settings.seed &+ seedShift)
+  }
+
+  private struct FoldResult: Sendable {
+    var margins: [Double]
+    var servedMargins: [Double]
+    var length: Int
+    var curve: LearningCurve?
+  }
+
+  /// Forecasts of every row by members that did not see its borrower. Members named `same` are taken from `unchanged`.
+  private func outOfFold(
+    _ variant: Variant, _ enlargements: [OverdueEnlargement], _ work: OverdueProgress,
+    onEvents: Bool? = nil, unchanged: OverdueOutOfFold? = nil, _ same: [OverdueMember] = []
+  ) throws(TrainingError) -> OverdueOutOfFold {
+    let members = OverdueMember.allCases.filter { !same.contains($0) }
     let results = try parallelMap(Self.folds * members.count) { index throws(TrainingError) in
-      // The slowest member's folds start first.
-      let result = try outOfFold(members[members.count - 1 - index / Self.folds], fold: index % Self.folds)
-      progress(Double(done.increment()) / steps)
-      return result
+      try foldResult(index, of: members, variant, enlargements, work)
     }
-    var margins: [Member: [Double]] = [:]
-    var lengths: [Member: Int] = [:]
-    for (index, member) in members.enumerated() {
-      let base = (members.count - 1 - index) * Self.folds
-      var all = [Double](repeating: 0, count: rows.count)
-      for fold in 0..<Self.folds {
-        for (row, margin) in zip(folds.validation(fold), results[base + fold].margins) { all[row] = margin }
-      }
-      margins[member] = all
-      lengths[member] = (results[base..<base + Self.folds].reduce(0) { $0 + $1.length } + Self.folds / 2) / Self.folds
-    }
-    let probabilities = members.map { member in margins[member]!.map(logistic) }
-    let fusion = Fusion(probabilities, labels)
-    let calibration = calibrated(fusion.apply(probabilities), labels)
-    let served = lengths
-    let trained = try parallelMap(members.count) { index throws(TrainingError) in
-      let member = members[members.count - 1 - index]
-      let model = try fit(member, matrix, labels.map { $0 ? 1 : 0 }, length: served[member]!, seedShift: 99)
-      progress(Double(done.increment()) / steps)
-      return model
-    }
-    return try assemble(Array(trained.reversed()), probabilities, fusion, calibration)
+    return gather(results, of: members, variant, onEvents: onEvents, unchanged: unchanged, same)
   }
 
-  // MARK: Members
-
-  /// Trains on a fold's training part, with an early-stopping split of that part by borrower, and forecasts the rest.
-  private func outOfFold(_ member: Member, fold: Int) throws(TrainingError) -> FoldResult {
-    let training = folds.training(fold)
-    let validation = matrix.selecting(folds.validation(fold))
-    let targets = training.map { labels[$0] ? Float(1) : 0 }
-    switch member {
-    case .logistic:
-      let model = try linear(matrix.selecting(training), targets)
-      return FoldResult(margins: try model.margins(validation), length: 0)
-    case .boosted:
-      let (inner, held) = innerSplit(training, fold)
-      var settings = Self.boosted
-      settings.seed = self.settings.seed &+ UInt64(fold)
-      settings.rounds = min(settings.rounds, Self.servedRounds)
-      let trees = try Booster.train(
-        try TreeRows(matrix.selecting(inner), labels: inner.map { labels[$0] ? 1 : 0 }),
-        validation: try TreeRows(matrix.selecting(held), labels: held.map { labels[$0] ? 1 : 0 }),
-        meanLabel: mean(inner), settings, patience: 25)
-      return FoldResult(
-        margins: try Booster.reading(trees).margins(try TreeRows(validation, labels: nil)), length: trees.rounds)
-    case .forest:
-      var settings = Self.forest
-      settings.seed = self.settings.seed &+ UInt64(fold)
-      let trees = try Booster.train(
-        try TreeRows(matrix.selecting(training), labels: targets), meanLabel: mean(training), settings)
-      return FoldResult(margins: try Booster.reading(trees).margins(try TreeRows(validation, labels: nil)), length: 1)
-    case .network:
-      let (inner, held) = innerSplit(training, fold)
-      let network = try self.network(
-        matrix.selecting(inner), inner.map { labels[$0] ? 1 : 0 }, matrix.selecting(held),
-        held.map { labels[$0] ? 1 : 0 },
-        seedShift: UInt64(fold))
-      return FoldResult(
-        margins: network.margins(try NetworkSource(validation, network.fitting)), length: network.epochs)
-    }
-  }
-
-  /// On all rows, as long as the folds found best.
-  private func fit(
-    _ member: Member, _ matrix: FeatureMatrix, _ targets: [Float], length: Int, seedShift: UInt64
-  ) throws(TrainingError) -> Trained {
-    switch member {
-    case .logistic: return .linear(try linear(matrix, targets))
-    case .boosted, .forest:
-      var settings = member == .boosted ? Self.boosted : Self.forest
-      settings.seed = self.settings.seed &+ seedShift
-      settings.rounds = max(length, 1)
-      return .trees(
-        try Booster.train(try TreeRows(matrix, labels: targets), meanLabel: mean(Array(labels.indices)), settings))
-    case .network:
-      // Early stopping needs rows held out; a network trained on the rest of all rows is what serves.
-      let (inner, held) = innerSplit(Array(labels.indices), Self.folds)
-      return .network(
-        try network(
-          matrix.selecting(inner), inner.map { targets[$0] }, matrix.selecting(held), held.map { targets[$0] },
-          seedShift: seedShift))
-    }
-  }
-
-  private func linear(_ matrix: FeatureMatrix, _ targets: [Float]) throws(TrainingError) -> TrainedLinear {
-    try TrainedLinear.logistic(
-      matrix, labels: targets, penalty: Self.penalty,
-      fitting: try ColumnRanking.fitting(matrix, labels: targets, objective: .logistic, limit: Self.inputs))
-  }
-
-  private func network(
-    _ training: FeatureMatrix, _ targets: [Float], _ validation: FeatureMatrix, _ validationTargets: [Float],
-    seedShift: UInt64
-  ) throws(TrainingError) -> TrainedNetwork {
-    let fitting = try ColumnRanking.fitting(training, labels: targets, objective: .logistic, limit: Self.inputs)
-    var settings = Self.network
-    settings.seed = self.settings.seed &* 31 &+ seedShift
-    return NetworkTrainer.train(
-      try NetworkSource(training, fitting), targets: targets, validation: try NetworkSource(validation, fitting),
-      validationTargets: validationTargets, fitting: fitting, layers: Self.networkLayers, hasPicture: false,
-      loss: .logistic, settings)
-  }
-
-  /// A seventh of the borrowers of `rows` (at least one) is held out.
-  private func innerSplit(_ rows: [Int], _ fold: Int) -> (training: [Int], held: [Int]) {
-    let split = Folds(
-      borrowers: rows.map { table.borrowers[self.rows[$0]] }, count: 7, seed: settings.seed &+ 1000 &+ UInt64(fold))
-    return (split.training(0).map { rows[$0] }, split.validation(0).map { rows[$0] })
-  }
-
-  private func mean(_ rows: [Int]) -> Double {
-    min(max(Double(rows.count { labels[$0] }) / Double(rows.count), 1e-6), 1 - 1e-6)
-  }
-
-  // MARK: Fusion, measures, manifest
-
-  private func calibrated(_ fused: [Double], _ labels: [Bool]) -> Calibration {
-    Isotonic(scores: fused, labels: labels, minimumRows: max(20, labels.count / 60)).calibration
-  }
-
-  /// Probabilities of each fold by a fusion and calibration that were learned on the other folds.
-  private func crossFitted(_ probabilities: [[Double]]) -> [Double] {
-    var result = [Double](repeating: 0, count: rows.count)
-    for fold in 0..<Self.folds {
-      let others = folds.training(fold)
-      let held = folds.validation(fold)
-      let fusion = Fusion(probabilities.map { column in others.map { column[$0] } }, others.map { labels[$0] })
-      let calibration = calibrated(
-        fusion.apply(probabilities.map { column in others.map { column[$0] } }), others.map { labels[$0] })
-      let fused = fusion.apply(probabilities.map { column in held.map { column[$0] } })
-      for (row, score) in zip(held, fused) { result[row] = calibration(score) }
-    }
+  /// Members come in the opposite order, each with all folds: the slowest start first.
+  private func foldResult(
+    _ index: Int, of members: [OverdueMember], _ variant: Variant, _ enlargements: [OverdueEnlargement],
+    _ work: OverdueProgress
+  ) throws(TrainingError) -> FoldResult {
+    let member = members[members.count - 1 - index / Self.folds]
+    let fold = index % Self.folds
+    let trained = try trainer(variant, seedShift: UInt64(fold)).train(
+      member,
+      trainingRows(
+        folds.training(fold), seedShift: UInt64(fold), variant.isEnlarged ? enlargements[fold] : nil,
+        most: OverdueTrainer.rowsMax(member)))
+    let served = servedFolds.indices.filter { servedFolds[$0] == fold }
+    let result = FoldResult(
+      margins: try trained.margins(matrix.selecting(folds.validation(fold))),
+      servedMargins: try trained.margins(servedMatrix.selecting(served)), length: trained.length,
+      curve: trained.curve(member, fold: fold))
+    work.done()
     return result
   }
 
-  private func assemble(
-    _ trained: [Trained], _ probabilities: [[Double]], _ fusion: Fusion, _ calibration: Calibration
-  ) throws(TrainingError) -> TrainedModel {
-    let members = Member.allCases
-    var files: [String: [UInt8]] = [:]
-    var descriptions: [MemberDescription] = []
-    for (index, member) in members.enumerated() where fusion.weights[index] > 0 {
-      let weight = fusion.weights[index]
-      switch trained[index] {
-      case .linear(let model):
-        files["\(member.name).safetensors"] = model.bytes
-        descriptions.append(
-          .linear(
-            member.name, file: "\(member.name).safetensors", weight: weight, link: .logistic,
-            inputs: model.fitting.inputs))
-      case .trees(let model):
-        files["\(member.name).json"] = model.json
-        descriptions.append(.forest(member.name, file: "\(member.name).json", weight: weight, link: .logistic))
-      case .network(let model):
-        files["\(member.name).safetensors"] = model.bytes
-        descriptions.append(
-          .dense(
-            member.name, file: "\(member.name).safetensors", weight: weight, link: .logistic,
-            inputs: model.fitting.inputs, layers: Self.networkLayers))
+  private func gather(
+    _ results: [FoldResult], of members: [OverdueMember], _ variant: Variant, onEvents: Bool? = nil,
+    unchanged: OverdueOutOfFold? = nil, _ same: [OverdueMember] = []
+  ) -> OverdueOutOfFold {
+    var all = OverdueOutOfFold(variant: variant, rows: rows.count, servedRows: servedRows.count)
+    for (index, member) in members.enumerated() {
+      let base = (members.count - 1 - index) * Self.folds
+      for fold in 0..<Self.folds {
+        let result = results[base + fold]
+        for (row, margin) in zip(folds.validation(fold), result.margins) {
+          all.probabilities[member]![row] = member.probability(margin)
+        }
+        let served = servedFolds.indices.filter { servedFolds[$0] == fold }
+        for (row, margin) in zip(served, result.servedMargins) {
+          all.servedProbabilities[member]![row] = member.probability(margin)
+        }
+        if let curve = result.curve { all.curves.append(curve) }
+      }
+      all.lengths[member] =
+        (results[base..<base + Self.folds].reduce(0) { $0 + $1.length } + Self.folds / 2) / Self.folds
+    }
+    if let unchanged {
+      for member in same {
+        all.probabilities[member] = unchanged.probabilities[member]
+        all.servedProbabilities[member] = unchanged.servedProbabilities[member]
+        all.lengths[member] = unchanged.lengths[member]
       }
     }
-    let served = crossFitted(probabilities)
-    var report = OverdueReport(all: ClassificationMetrics(probabilities: served, labels: labels))
-    report.addGroups(table, rows, served, labels, dates: settings.asOf.dates)
-    var candidates: [Candidate] = []
-    for (index, member) in members.enumerated() {
-      let metrics = ClassificationMetrics(probabilities: probabilities[index], labels: labels)
-      candidates.append(Candidate(name: member.name, metrics: metrics.figures(), chosen: fusion.weights[index] > 0))
-    }
-    candidates.append(Candidate(name: "fusion", metrics: report.all.figures(), chosen: true))
-    let foldMetrics = (0..<Self.folds).map { fold in
+    all.fuse(self, onEvents: onEvents)
+    return all
+  }
+
+  private func proofs(_ enlargements: [OverdueEnlargement]) -> [OverdueFoldProof] {
+    (0..<Self.folds).map { fold in
       let held = folds.validation(fold)
-      return ClassificationMetrics(probabilities: held.map { served[$0] }, labels: held.map { labels[$0] }).figures()
+      return OverdueFoldProof(
+        enlargements[fold], training: folds.training(fold).count, validation: matrix.selecting(held),
+        held.map { labels[$0] },
+        table: FeatureMatrix(table, rows: held.map { rows[$0] }, allowed: allowed))
     }
-    let weights = zip(members, fusion.weights).map { "\($0.name) \(($1 * 1000).rounded() / 1000)" }.joined(
-      separator: ", ")
-    return TrainedModel(
-      kind: .overdue, files: files,
-      architecture: .overdue(
-        EnsembleDescription(
-          members: descriptions, intercept: fusion.intercept, calibration: calibration, minimum: 0, maximum: 1)),
-      metrics: report.figures, foldMetrics: foldMetrics, candidates: candidates, rows: rows,
-      counts: ["positives": labels.count { $0 }, "owing": rows.count { table.owes[$0] }],
-      card: """
-        Whether a borrower who owes, or draws within the horizon, becomes \(settings.labels.overdueDays) or more days \
-        overdue within \(settings.asOf.horizonDays) days. Figures are out of fold over \(Self.folds) folds split by \
-        borrower; fusion and calibration are cross-fitted over the same folds. Members and their weights in the fused \
-        score (non-negative linear regression of out-of-fold probabilities): \(weights). Calibrated by isotonic \
-        regression on out-of-fold scores, linear between the pools' means.
-        """,
-      evidence: TrainingEvidence(
-        rows: rows, folds: folds.foldOfRow, forecasts: served, actual: labels.map { $0 ? 1 : 0 },
-        members: Dictionary(uniqueKeysWithValues: zip(members.map(\.name), probabilities))))
+  }
+
+  /// Every member on all rows, as long as the folds found best.
+  private func refit(
+    _ chosen: OverdueOutOfFold, _ work: OverdueProgress
+  ) throws(TrainingError) -> [OverdueMember: TrainedMember] {
+    let members = OverdueMember.allCases
+    let all = Array(labels.indices)
+    let made = chosen.variant.isEnlarged ? enlargement(all, seedShift: 99) : nil
+    let models = try parallelMap(members.count) { index throws(TrainingError) in
+      let member = members[members.count - 1 - index]
+      let model = try trainer(chosen.variant, seedShift: 99).refit(
+        member, trainingRows(all, seedShift: 99, made, most: OverdueTrainer.rowsMax(member)),
+        length: chosen.lengths[member]!)
+      work.done()
+      return model
+    }
+    return Dictionary(uniqueKeysWithValues: zip(members, models.reversed()))
+  }
+
+  /// A seventh of the borrowers of `rows` (at least one) is held out for early stopping.
+  func innerSplit(_ rows: [Int], _ seedShift: UInt64) -> (training: [Int], held: [Int]) {
+    let split = Folds(
+      borrowers: rows.map { borrowers[$0] }, count: 7, seed: settings.seed &+ 1000 &+ seedShift)
+    let inner = split.training(0).map { rows[$0] }
+    let held = split.validation(0).map { rows[$0] }
+    // A class that would be held out whole stays in what is learned from.
+    let positives = inner.count { labels[$0] }
+    return positives > 0 && positives < inner.count ? (inner, held) : (rows, held)
   }
 }
 
-/// Weights of the members' probabilities: least squares with no negative weight and a free intercept.
-struct Fusion: Sendable {
-  var intercept: Double
-  var weights: [Double]
+/// Counts what is done.
+struct OverdueProgress: Sendable {
+  private let counter = Counter()
+  private let steps: Double
+  private let tell: @Sendable (Double) -> Void
 
-  init(_ columns: [[Double]], _ labels: [Bool]) {
-    let rows = labels.count
-    var design: [Double] = []
-    design.reserveCapacity(rows * (columns.count + 1))
-    for row in 0..<rows {
-      design.append(1)
-      for column in columns { design.append(column[row]) }
-    }
-    let normal = NormalEquations(design, columns: columns.count + 1, targets: labels.map { $0 ? 1 : 0 })
-    let solution = normal.solveNonNegative(constrained: [false] + columns.map { _ in true })
-    intercept = solution[0]
-    weights = Array(solution.dropFirst())
-    // One class forecast alike for everybody leaves no weight: the members then count the same.
-    if weights.allSatisfy({ $0 <= 0 }) {
-      intercept = 0
-      weights = columns.map { _ in 1 / Double(columns.count) }
-    }
+  init(steps: Int, _ tell: @escaping @Sendable (Double) -> Void) {
+    self.steps = Double(steps)
+    self.tell = tell
   }
 
-  func apply(_ columns: [[Double]]) -> [Double] {
-    columns[0].indices.map { row in
-      var sum = intercept
-      for (weight, column) in zip(weights, columns) { sum += weight * column[row] }
-      return sum
-    }
-  }
-}
-
-extension Isotonic {
-  var calibration: Calibration { .piecewise(x: scores, y: probabilities) }
+  func done() { tell(min(Double(counter.increment()) / steps, 1)) }
 }

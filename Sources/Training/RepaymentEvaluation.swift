@@ -39,7 +39,9 @@ struct RepaymentReport: Encodable, Sendable {
       guard let first = ledger.firstDay(ofPlatform: name), first < end else { continue }
       let repaid = ledger.repaid(platform: name, from: first, to: end)
       ledger.walk(platform: name, through: end) { asOf, series in
-        guard asOf >= first + RepaymentExamples.knownMin, (end - asOf) % RepaymentExamples.originStep == 0 else { return }
+        guard asOf >= first + RepaymentExamples.knownMin, (end - asOf) % RepaymentExamples.originStep == 0 else {
+          return
+        }
         let outlook = RepaymentOutlook(series, points, asOf: asOf)
         var isMeasured = false
         for (offset, days) in RepaymentExamples.measured where asOf + offset + days <= end {

@@ -79,7 +79,9 @@ public struct RepaymentLedger: Sendable {
   func repaid(platform name: [UInt8], from first: Int, to end: Int) -> [Double] {
     var sums = [Int128](repeating: 0, count: max(0, end - first))
     for (_, changes) in platforms[name] ?? [:] {
-      for one in changes.days where Int(one.day) >= first && Int(one.day) < end { sums[Int(one.day) - first] += one.repaid }
+      for one in changes.days where Int(one.day) >= first && Int(one.day) < end {
+        sums[Int(one.day) - first] += one.repaid
+      }
     }
     return sums.map(ExactMoney.amount)
   }

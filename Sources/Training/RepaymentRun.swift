@@ -93,8 +93,8 @@ public enum RepaymentRun {
     _ model: TrainedModel, _ summary: HistorySummary, observedThrough: EventTime, seed: UInt64
   ) -> Manifest {
     var counts = model.counts
+    // No count of bad lines: a database into which the history was imported has none, and gives the same model.
     counts["events"] = summary.events
-    counts["bad_lines"] = summary.badLines
     return Manifest(
       kind: .repayment, created: observedThrough.dateText, horizonDays: 92, featureHash: RepaymentFeatures.hash,
       seed: seed, asOfDates: [], observedThrough: observedThrough.text,

@@ -78,10 +78,12 @@ struct RepaymentTraining: Sendable {
     var head: EnsembleDescription?
     if method == RepaymentDescription.network || method == RepaymentDescription.linear {
       let all = Array(data.examples.indices).filter { data.examples[$0].reference > 0 }
-      (head, files) = try serve(method, try learn(all, stream: 99, needsNetworks: method == RepaymentDescription.network))
+      (head, files) = try serve(
+        method, try learn(all, stream: 99, needsNetworks: method == RepaymentDescription.network))
     }
     progress(1)
-    let order = RepaymentBaseline.allCases.map(\.rawValue) + [RepaymentDescription.linear, RepaymentDescription.network]
+    let order =
+      RepaymentBaseline.allCases.map(\.rawValue) + [RepaymentDescription.linear, RepaymentDescription.network]
     return TrainedModel(
       kind: .repayment, files: files, architecture: .repayment(description, head: head), metrics: metrics,
       candidates: order.compactMap { name in

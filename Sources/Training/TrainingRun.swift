@@ -31,6 +31,12 @@ public struct TrainingOptions: Sendable {
   public var utilizationMetric = UtilizationMetric.rmse
   /// Demand: days of the picture that the network reads as one.
   public var pictureIntervalDays = 1
+  /// Overdue: whether rows made by the adversarial network enlarge what the members learn from.
+  public var gan = GANMode.auto
+  /// Overdue: most steps of the adversarial network in each fold.
+  public var ganSteps = 500
+  /// Overdue: trees may only raise the risk with a higher limit use, older arrears, ...
+  public var isMonotonic = false
   /// What the three borrower models may take of an event together, by counted operations.
   public var maxScoreMicroseconds = 8.0
   /// Gets `metrics.json` and a page for each kind.
@@ -82,6 +88,9 @@ struct TrainingSettings: Sendable {
   var isRehearsal = false
   var utilizationMetric = UtilizationMetric.rmse
   var pictureIntervalDays = 1
+  var gan = GANMode.auto
+  var ganSteps = 500
+  var isMonotonic = false
   var budget = ServingBudget()
 }
 
@@ -133,7 +142,8 @@ public enum TrainingRun {
     let table = examples.table
     let settings = TrainingSettings(
       asOf: asOf, labels: examples.options.labels, seed: options.seed, includeProtected: options.includeProtected,
-      utilizationMetric: options.utilizationMetric, pictureIntervalDays: options.pictureIntervalDays,
+      utilizationMetric: options.utilizationMetric, pictureIntervalDays: options.pictureIntervalDays, gan: options.gan,
+      ganSteps: options.ganSteps, isMonotonic: options.isMonotonic,
       budget: ServingBudget(microseconds: options.maxScoreMicroseconds))
     let readSeconds = Clocks.monotonicSeconds - start
     var finished: [FinishedModel] = []
@@ -203,11 +213,12 @@ public enum TrainingRun {
 
   /// Trains one kind; the same for the model that serves and for the one that is tested on a later date.
   static func train(
-    _ kind: ModelKind, _ examples: ExampleSet, _ settings: TrainingSettings, _ tell: @Sendable (Double) -> Void
+    _ kind: ModelKind, _ examples: ExampleSet, _ settings: TrainingSettings,
+    _ tell: @escaping @Sendable (Double) -> Void
   ) throws(TrainingError) -> TrainedModel {
     let table = examples.table
     switch kind {
-    case .overdue: return try OverdueTraining(table, settings).run(tell)
+    case .overdue: return try OverdueTraining(table, asServed: examples.asServed, settings).run(tell)
     case .demand: return try DemandTraining(examples, settings).run(tell)
     case .utilization: return try UtilizationTraining(examples, settings).run(tell)
     case .repayment: preconditionFailure("a platform's repayment has no examples of borrowers")
@@ -260,6 +271,9 @@ public enum TrainingRun {
       let list = DemandPlan.intervals.map(String.init).joined(separator: ", ")
       throw TrainingError(
         .usage, "--picture-interval-days \(options.pictureIntervalDays): must be one of \(list), which divide 90 days")
+    }
+    guard (1...100_000).contains(options.ganSteps) else {
+      throw TrainingError(.usage, "--gan-steps \(options.ganSteps): must lie within 1 and 100000")
     }
     guard options.maxScoreMicroseconds >= 1, options.maxScoreMicroseconds <= 10_000 else {
       throw TrainingError(.usage, "--max-score-us \(options.maxScoreMicroseconds): must lie within 1 and 10000")

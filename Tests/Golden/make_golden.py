@@ -2,7 +2,8 @@
 """Makes the golden values that ModelsTests and TrainingTests compare with: small models of XGBoost, scikit-learn and PyTorch, rows
 that they were asked about (missing values among them), and what they answered. Everything is seeded.
 
-    python3 Tests/Golden/make_golden.py
+    python3 Tests/Golden/make_golden.py        # all
+    python3 Tests/Golden/make_golden.py gan    # the adversarial network's game alone
 
 Made with Python 3, numpy 2.4, scikit-learn 1.9, xgboost 1.7.6, torch 2.15; run it again only to add a case.
 Rows: `features.safetensors` (rows x 24, NaN where missing is written as 1e30, since JSON and the tests' reader know no NaN)
@@ -11,6 +12,7 @@ and `pictures.safetensors` (rows x 90 x 16). Answers: `<case>.json`.
 import json
 import pathlib
 import struct
+import sys
 import warnings
 
 import numpy as np
@@ -236,9 +238,71 @@ def write_text(name, value):
         return float(f"{float(x):.9g}") if isinstance(x, (np.floating, float)) else x
 
     (HERE / f"{name}.json").write_text(json.dumps(plain(value), separators=(",", ":")) + "\n")
+def gan():
+    """The losses and gradients of both players of the adversarial network, by automatic differentiation."""
+    random = np.random.default_rng(20261125)
+    noise, hidden, pack, temperature, weight = 5, 8, 2, 0.3, 10.0
+    # Two columns: a place within modes and three categories; four categories. Then the class, one number each.
+    width, groups, places = 8, [(1, 4), (4, 8)], [0]
+    row = width + 2
+    rows, packs = 8, 4
+
+    def stack(widths):
+        return [(torch.tensor(random.normal(size=(b, a)) * 0.5, requires_grad=True),
+                 torch.tensor(random.normal(size=b) * 0.3, requires_grad=True)) for a, b in zip(widths, widths[1:])]
+
+    def run(layers, x):
+        for index, (w, b) in enumerate(layers):
+            x = x @ w.T + b
+            if index + 1 < len(layers):
+                x = torch.nn.functional.leaky_relu(x, 0.2)
+        return x
+
+    def flat(layers, values):
+        return np.concatenate([np.concatenate([w.ravel(), b.ravel()]) for w, b in values(layers)])
+
+    critic, generator = stack([row * pack, 7, 6, 1]), stack([noise + 2, hidden, width])
+    classes = random.integers(0, 2, rows)
+    onehot = torch.tensor(np.eye(2)[classes])
+    real = torch.tensor(random.normal(size=(rows, width)))
+    z = torch.tensor(random.normal(size=(rows, noise)))
+    gumbel = torch.tensor(random.gumbel(size=(rows, width)))
+    parts = torch.tensor(random.random(packs))
+
+    def made():
+        raw = run(generator, torch.hstack([z, onehot]))
+        pieces = [torch.tanh(raw[:, places])]
+        pieces += [torch.softmax((raw[:, a:b] + gumbel[:, a:b]) / temperature, 1) for a, b in groups]
+        return torch.hstack(pieces)
+
+    def packed(x):
+        return torch.hstack([x, onehot]).reshape(packs, row * pack)
+
+    fake = packed(made().detach())
+    between = (parts[:, None] * packed(real) + (1 - parts[:, None]) * fake).requires_grad_(True)
+    slope, = torch.autograd.grad(run(critic, between).sum(), between, create_graph=True)
+    loss = run(critic, fake).mean() - run(critic, packed(real)).mean()
+    loss = loss + weight * ((slope.norm(dim=1) - 1) ** 2).mean()
+    flat_critic = [t for layer in critic for t in layer]
+    # The last bias takes no part in the loss.
+    grads = torch.autograd.grad(loss, flat_critic, allow_unused=True)
+    critic_gradient = np.concatenate(
+        [(np.zeros(t.shape) if g is None else g.numpy()).ravel() for t, g in zip(flat_critic, grads)])
+    persuasion = -run(critic, packed(made())).mean()
+    grads = torch.autograd.grad(persuasion, [t for layer in generator for t in layer])
+    write_json("gan", {
+        "noise": noise, "hidden": hidden, "pack": pack, "temperature": temperature, "penalty": weight,
+        "critic": flat(critic, lambda l: [(w.detach().numpy(), b.detach().numpy()) for w, b in l]),
+        "generator": flat(generator, lambda l: [(w.detach().numpy(), b.detach().numpy()) for w, b in l]),
+        "classes": [float(c) for c in classes], "real": real.numpy().ravel(), "inputs": z.numpy().ravel(),
+        "gumbels": gumbel.numpy().ravel(), "parts": parts.numpy(),
+        "made": made().detach().numpy().ravel(), "critic_loss": loss.item(), "critic_gradient": critic_gradient,
+        "generator_loss": persuasion.item(), "generator_gradient": np.concatenate([g.numpy().ravel() for g in grads])})
 
 
 def main():
+    if sys.argv[1:] == ["gan"]:
+        return gan()
     x, label, amount = make_rows()
     asked = x[:ASKED].copy()
     asked[0] = np.nan
@@ -257,6 +321,7 @@ def main():
     convolutional(x, asked)
     network_gradients()
     money_metrics()
+    gan()
 
 
 if __name__ == "__main__":

@@ -113,17 +113,33 @@ func `a convolutional network's gradients are those of finite differences`(mode:
   #expect(constrained[2] == 0 && constrained[1] > 0)
 }
 
-@Test func `isotonic calibration is monotone and keeps the mean`() {
+@Test func `beta calibration finds a bent curve, never falls, and keeps the mean`() {
   var random = SeededRandom(seed: 4)
   let scores = (0..<4000).map { _ in random.uniform() }
   let labels = scores.map { random.uniform() < $0 * $0 }
-  let isotonic = Isotonic(scores: scores, labels: labels, minimumRows: 50)
-  for (a, b) in zip(isotonic.probabilities, isotonic.probabilities.dropFirst()) { #expect(a <= b) }
-  let calibrated = scores.map { isotonic($0) }
+  let beta = BetaCalibration(scores: scores, labels: labels, weights: labels.map { _ in 1 })
+  let served = beta.calibration
+  #expect(abs(beta(0.7) - 0.49) < 0.04 && abs(served(0.7) - beta(0.7)) < 1e-3)
+  for (a, b) in zip(scores.sorted(), scores.sorted().dropFirst()) { #expect(served(a) <= served(b)) }
+  let calibrated = scores.map { served($0) }
   #expect(Metrics.calibrationError(calibrated, labels) < 0.02)
-  #expect(abs(calibrated.reduce(0, +) - Double(labels.count { $0 })) < 40)
-  #expect(abs(isotonic(0.7) - 0.49) < 0.06)
-  #expect(isotonic.calibration(0.7) == isotonic(0.7))
+  #expect(abs(calibrated.reduce(0, +) - Double(labels.count { $0 })) < 20)
+  // A weight counts a row so often.
+  let twice = BetaCalibration(scores: scores, labels: labels, weights: labels.map { $0 ? 2 : 1 })
+  let repeated = BetaCalibration(
+    scores: scores + zip(scores, labels).filter(\.1).map(\.0), labels: labels + labels.filter { $0 },
+    weights: [Double](repeating: 1, count: labels.count + labels.count { $0 }))
+  #expect(abs(twice(0.4) - repeated(0.4)) < 1e-6)
+}
+
+@Test func `beta calibration of scores that go the wrong way tells nobody apart, and of two rows stays near them`() {
+  var random = SeededRandom(seed: 5)
+  let scores = (0..<1000).map { _ in random.uniform() }
+  let labels = scores.map { random.uniform() < 1 - $0 }
+  let beta = BetaCalibration(scores: scores, labels: labels, weights: labels.map { _ in 1 })
+  #expect(beta(0.1) <= beta(0.9) && abs(beta(0.9) - 0.5) < 0.1)
+  let two = BetaCalibration(scores: [0.2, 0.8], labels: [false, true], weights: [1, 1])
+  #expect((0.02..<0.5).contains(two(0.2)) && two(0.8) > 0.5)
 }
 
 @Test func `Platt's calibration finds slope and intercept`() {

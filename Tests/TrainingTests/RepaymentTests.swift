@@ -50,7 +50,9 @@ private enum Books {
         let due = size * level * (weekday >= 5 ? 0.3 : 1.2)
         add(.drawdown, time(day), due * 1.02)
         add(.installmentDue, time(day), due, due: time(day + lead))
-        for part in 0..<3 { add(.repayment, time(day + lead, hour: 8 + part), due * 0.3 * (0.9 + 0.2 * random.uniform())) }
+        for part in 0..<3 {
+          add(.repayment, time(day + lead, hour: 8 + part), due * 0.3 * (0.9 + 0.2 * random.uniform()))
+        }
       }
     }
     return events.filter { $0.occurredAt < time(start + days, hour: 0) }
@@ -65,7 +67,8 @@ private enum Books {
 @Suite struct RepaymentTests {
   @Test func `the ledger adds up what each platform was repaid, drew and has falling due`() throws {
     let events = [
-      event(.drawdown, "2025-01-01T10:00:00Z", 100, loan: "L"), event(.repayment, "2025-01-03T10:00:00Z", 30, loan: "L"),
+      event(.drawdown, "2025-01-01T10:00:00Z", 100, loan: "L"),
+      event(.repayment, "2025-01-03T10:00:00Z", 30, loan: "L"),
       event(.repayment, "2025-01-03T11:00:00Z", 20, loan: "L"), event(.repayment, "2025-01-03", 5, platform: "other"),
       event(.installmentDue, "2025-01-02", 40, loan: "L", due: "2025-01-20"),
       event(.statementIssued, "2025-01-04", 70, minimum: 10, due: "2025-01-22"),

@@ -166,7 +166,7 @@ func `all models learn from a simulated world, and their measures hold on borrow
   defer { place.remove() }
   let seen = try place.write("seen.ndjson", ndjson(simulated(1500, days: 180, seed: 1)))
   let unseen = try place.write("unseen.ndjson", ndjson(simulated(1000, days: 180, seed: 2)))
-  let result = try train(place, seen, kind: "all", asOf: [], through: nil)
+  let result = try train(place, seen, kind: "all", asOf: [], through: nil) { $0.gan = .never }
   #expect(result.models.map(\.kind) == [.overdue, .demand, .utilization, .repayment])
   let options = EvaluationOptions(history: .ndjson(path: unseen), modelsDirectory: place.path("models"))
   let measured = try EvaluationRun.run(options)
@@ -180,7 +180,10 @@ func `all models learn from a simulated world, and their measures hold on borrow
   #expect(models.keys.count { $0.hasSuffix("/champion") } == 4)
 
   let again = try place.write("again.ndjson", ndjson(simulated(1500, days: 180, seed: 1)))
-  let second = try train(place, again, kind: "all", asOf: [], through: nil) { $0.modelsDirectory = place.path("again") }
+  let second = try train(place, again, kind: "all", asOf: [], through: nil) {
+    $0.modelsDirectory = place.path("again")
+    $0.gan = .never
+  }
   #expect(second.models.map(\.version) == result.models.map(\.version))
   #expect(try place.lastingContents("again") == place.lastingContents("models"))
 }
@@ -246,7 +249,8 @@ func `protected attributes reach no model unless asked for`() throws {
     let history = try EventHistory(events: events)
     let asOf = AsOfDates(dates: [date("2026-02-01")], observedThrough: date("2026-03-03"), horizonDays: 30)
     let table = try ExampleSet.make(history, asOf, ExampleOptions()).table
-    let settings = TrainingSettings(asOf: asOf, labels: LabelSettings(), seed: 1, includeProtected: isIncluded)
+    var settings = TrainingSettings(asOf: asOf, labels: LabelSettings(), seed: 1, includeProtected: isIncluded)
+    settings.gan = .never
     return try OverdueTraining(table, settings).run { _ in }.metrics["auc"]!
   }
   #expect(try auc(false) < 0.65)

@@ -34,6 +34,13 @@ extension CommandDefinition {
       OptionDefinition(
         name: "--challenger", meaning: "the new versions do not serve: they are named challengers, to be promoted"),
       OptionDefinition(
+        name: "--gan", value: "MODE",
+        meaning: "overdue: auto keeps made-up training rows where they help beyond doubt, always, never; default auto"),
+      OptionDefinition(
+        name: "--gan-steps", value: "N", meaning: "overdue: steps of the adversarial network a fold; default 500"),
+      OptionDefinition(
+        name: "--monotonic", meaning: "overdue: trees in which more arrears or limit use never lower the risk"),
+      OptionDefinition(
         name: "--max-score-us", value: "US",
         meaning: "what the borrower models may take of an event together, by counted operations; default 8"),
       reportOption, thresholdsOption, .set,
@@ -133,6 +140,14 @@ private func trainModels(_ arguments: ParsedArguments) throws(CommandFailure) ->
     try arguments.integer("--picture-interval-days", 1...90) ?? options.pictureIntervalDays
   options.includeProtected = arguments.has("--include-protected")
   if let path = arguments["--industry"] { options.industry = try IndustryIndicators.read(path: path, command: "train") }
+  if let text = arguments["--gan"] {
+    guard let mode = GANMode(rawValue: text) else {
+      throw arguments.misuse("--gan must be auto, always or never, not \(text)")
+    }
+    options.gan = mode
+  }
+  options.ganSteps = try arguments.integer("--gan-steps", 1...100_000) ?? options.ganSteps
+  options.isMonotonic = arguments.has("--monotonic")
   if let text = arguments["--max-score-us"] {
     guard let bound = Double(text), bound >= 1, bound <= 10_000 else {
       throw arguments.misuse("--max-score-us must be a number from 1 to 10000, not \(text)")
