@@ -113,12 +113,9 @@ import Synchronization
     // versions. What comes before `begin` is dropped by the loop.
     let list = PartitionList(topic: topic, partitions: partitions)
     for (index, partition) in partitions.enumerated() {
-      var (low, high): (Int64, Int64) = (-1, -1)
-      let failure = unsafe rd_kafka_query_watermark_offsets(client, topic, partition, &low, &high, 2_000)
-      guard failure == RD_KAFKA_RESP_ERR_NO_ERROR else {
-        throw KafkaFailure.make(failure, doing: "find the end of \(topic)[\(partition)]")
-      }
-      unsafe list.list.pointee.elems[index].offset = max(0, high)
+      let bounds = unsafe try LogBounds.query(
+        client, topic, partition, milliseconds: 2_000, doing: "find the end of \(topic)[\(partition)]")
+      unsafe list.list.pointee.elems[index].offset = bounds.upperBound
     }
     if let error = unsafe KafkaFailure.take(rd_kafka_incremental_assign(client, list.list), doing: "assign") {
       throw error

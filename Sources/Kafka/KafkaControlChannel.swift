@@ -57,10 +57,8 @@ import Synchronization
   }
 
   func end() throws(BrokerError) -> Int64 {
-    var (low, high): (Int64, Int64) = (-1, -1)
-    let failure = unsafe rd_kafka_query_watermark_offsets(reading, topic, 0, &low, &high, Self.answerMilliseconds)
-    guard failure == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaFailure.make(failure, doing: "read \(topic)") }
-    return max(0, high)
+    unsafe try LogBounds.query(reading, topic, 0, milliseconds: Self.answerMilliseconds, doing: "read \(topic)")
+      .upperBound
   }
 
   func read(from offset: Int64, limit: Int, waitMilliseconds: Int) throws(BrokerError) -> [ControlEntry] {

@@ -94,13 +94,9 @@ import Pipeline
   }
 
   func bounds(ofTopic topic: String, _ partition: Int32) throws(BrokerError) -> Range<Int64> {
-    var (low, high): (Int64, Int64) = (-1, -1)
-    let failure = unsafe rd_kafka_query_watermark_offsets(
-      offsets, topic, partition, &low, &high, Self.answerMilliseconds)
-    guard failure == RD_KAFKA_RESP_ERR_NO_ERROR else {
-      throw KafkaFailure.make(failure, doing: "read the bounds of \(topic)[\(partition)]")
-    }
-    return max(0, low)..<max(0, low, high)
+    unsafe try LogBounds.query(
+      offsets, topic, partition, milliseconds: Self.answerMilliseconds,
+      doing: "read the bounds of \(topic)[\(partition)]")
   }
 
   func partitions(of log: SourceLog) throws(BrokerError) -> Int {
