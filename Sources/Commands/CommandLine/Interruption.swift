@@ -28,8 +28,8 @@ enum Interruption {
   static func restoreAtEnd(_ restore: @escaping @Sendable () -> Void) { atEnd.withLock { $0 = restore } }
 
   /// Handlers and no blocked signals: libraries start threads of their own before `main`, and the kernel gives a signal that
-  /// one thread does not block to that thread. Both are taken even where they are inherited as ignored, as a shell's background
-  /// jobs inherit SIGINT: who sends one wants an end.
+  /// one thread does not block to that thread. Both are taken even where they are inherited as ignored or blocked, as a shell's
+  /// background jobs inherit SIGINT: who sends one wants an end.
   static func install() {
     _ = Glibc.signal(SIGPIPE, SIG_IGN)
     var ends: [Int32] = [-1, -1]
@@ -43,13 +43,17 @@ enum Interruption {
     let failure = unsafe pthread_create(&thread, nil, { unsafe interruptionThread($0) }, argument)
     precondition(failure == 0, "no thread can be started: \(failure)")
     pthread_detach(thread)
+    var signals = sigset_t()
+    unsafe sigemptyset(&signals)
     for number in [SIGINT, SIGTERM] {
+      unsafe sigaddset(&signals, number)
       var action = sigaction()
       unsafe action.__sigaction_handler.sa_handler = tellOfSignal
       unsafe sigemptyset(&action.sa_mask)
       action.sa_flags = SA_RESTART
       unsafe sigaction(number, &action, nil)
     }
+    unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
   }
 
   /// Where the handlers write; -1 before there is one.
