@@ -17,7 +17,9 @@ import Testing
     let soak = try await Soak(cluster, seconds: seconds, rate: rate, seed: seed)
     do {
       try await soak.run()
+      try soak.writeLogs()
     } catch {
+      try soak.writeLogs()
       await cluster.stop()
       throw error
     }
@@ -75,6 +77,8 @@ private final class Soak {
   private let lines: [Data]
   private var random: SeededSource
   private var daemons: [String: ChildProcess] = [:]
+  /// All that were started, in order.
+  private var started: [(name: String, at: Double, daemon: ChildProcess)] = []
   private var counts: [String: Int] = [:]
   /// When a daemon was killed, in milliseconds since 1970.
   private var kills: [Int64] = []
@@ -105,7 +109,11 @@ private final class Soak {
     try await disturb()
     try await endDisturbance()
     try await feeding.value
-    try await subscriber.wait(forLines: wanted, within: 180)
+    do {
+      try await subscriber.wait(forLines: wanted, within: 180)
+    } catch {
+      throw Stalled(description: describeStall(subscriber, wanted))
+    }
     for (name, daemon) in daemons {
       daemon.send(SIGTERM)
       let status = try await daemon.wait(within: 20)
@@ -116,9 +124,22 @@ private final class Soak {
     try await report(expected)
   }
 
+  private struct Stalled: Error, CustomStringConvertible { var description: String }
+
+  /// What is there of each partition, and what the daemons say.
+  private func describeStall(_ subscriber: ChildProcess, _ wanted: Int) -> String {
+    let scores = Deployment.records(subscriber.standardOutput)
+    let counts = Dictionary(grouping: scores, by: \.partition).mapValues(\.count).sorted { $0.key < $1.key }
+    let logs = daemons.map { "\($0): \($1.isRunning ? "runs" : "has ended")\n\($1.standardError.suffix(4_000))" }
+    return "\(scores.count) of \(wanted) scores, by partition \(counts.map { "\($0.key): \($0.value)" });"
+      + " faults \(self.counts)\n\(subscriber.standardError.suffix(1_000))\n" + logs.joined(separator: "\n")
+  }
+
   private func startDaemon(_ name: String) throws {
     let configuration = try deployment.configuration(instance: name, extra: "checkpoint: {interval_s: 5}")
-    daemons[name] = try ChildProcess(Repository.binary, ["run", "--config", configuration])
+    let daemon = try ChildProcess(Repository.binary, ["run", "--config", configuration])
+    daemons[name] = daemon
+    started.append((name, elapsed, daemon))
   }
 
   /// At a fixed rate, on a thread of its own.
@@ -128,7 +149,7 @@ private final class Soak {
     return Task {
       try await onThread {
         Result {
-          let feeder = try Feeder(brokers: brokers)
+          let feeder = try Feeder(brokers: brokers, requestsInFlightMax: 1)
           let clock = ContinuousClock()
           let start = clock.now
           var sent = 0
@@ -188,6 +209,8 @@ private final class Soak {
     try await daemon.wait(within: 10)
     try await pause(Double(random.next() % 20) / 10)
     try startDaemon(name)
+    // Nothing else goes wrong for a while: how long its partitions were silent is then this kill's.
+    try await pause(10)
   }
 
   /// Past its session, and sometimes past its transaction: it comes back as a zombie.
@@ -254,6 +277,17 @@ private final class Soak {
   }
 
   // MARK: Figures
+
+  /// Each daemon's log, where `LENDPULSE_SOAK_LOGS` names a directory for them.
+  func writeLogs() throws {
+    guard let directory = SoakTests.environment["LENDPULSE_SOAK_LOGS"] else { return }
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    for (index, one) in started.enumerated() {
+      let path = "\(directory)/\(index)-\(one.name).log"
+      try "started after \(one.at) s\n\(one.daemon.standardError)".write(
+        toFile: path, atomically: true, encoding: .utf8)
+    }
+  }
 
   private func report(_ expected: [String: [String: [String]]]) async throws {
     let faults = counts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")

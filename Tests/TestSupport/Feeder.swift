@@ -35,11 +35,14 @@ public struct FeedRecord: Sendable {
   private let handle: OpaquePointer
   private let failure = Failure()
 
-  public init(brokers: String) throws {
+  /// `requestsInFlightMax` 1 for brokers that are killed: where a leader dies with several requests under way, librdkafka
+  /// 2.0 may find its own sequence numbers rewound, and ends the producer.
+  public init(brokers: String, requestsInFlightMax: Int = 5) throws {
     let configuration = unsafe rd_kafka_conf_new()
     let properties = [
       "bootstrap.servers": brokers, "enable.idempotence": "true", "partitioner": "murmur2", "linger.ms": "2",
       "message.max.bytes": "4000000", "queue.buffering.max.messages": "1000000",
+      "max.in.flight": "\(requestsInFlightMax)",
     ]
     var reason = [CChar](repeating: 0, count: 512)
     unsafe rd_kafka_conf_set_dr_msg_cb(configuration, Self.delivered)
