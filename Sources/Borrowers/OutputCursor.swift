@@ -57,7 +57,9 @@
     unsafe next += count
   }
 
-  @inline(__always) private static func writeDigits(_ value: UInt64, _ count: Int, at start: UnsafeMutablePointer<UInt8>) {
+  @inline(__always) private static func writeDigits(
+    _ value: UInt64, _ count: Int, at start: UnsafeMutablePointer<UInt8>
+  ) {
     var rest = value
     var index = count
     while rest >= 100 {

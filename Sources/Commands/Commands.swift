@@ -50,7 +50,8 @@ enum Version {
 /// Every command, in the order of its help.
 enum Commands {
   static let all: [CommandDefinition] = [
-    .demo, .run, .topics, .score, .replay, .train, .evaluate, .forecast, .examples, .import, .simulate, .features, .models,
+    .demo, .run, .topics, .score, .replay, .train, .evaluate, .forecast, .examples, .import, .simulate, .features,
+    .models,
     .check,
   ]
 

@@ -154,7 +154,9 @@ public struct PlatformChanges: Equatable, Sendable {
 
   /// Reads what `encode` wrote, from `offset` on, which moves behind it. Nil when the bytes are damaged.
   public init?(_ bytes: [UInt8], at offset: inout Int) {
-    guard let exposure = Varint.read(bytes, at: &offset), let dayCount = Varint.count(bytes, at: &offset) else { return nil }
+    guard let exposure = Varint.read(bytes, at: &offset), let dayCount = Varint.count(bytes, at: &offset) else {
+      return nil
+    }
     self.exposure = exposure
     for _ in 0..<dayCount {
       guard let day = Varint.day(bytes, at: &offset), let repaid = Varint.read(bytes, at: &offset),

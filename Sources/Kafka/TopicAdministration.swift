@@ -67,7 +67,8 @@ import Pipeline
       }
       if plan.name == inputName, let asked = settings.partitions, asked != count {
         problems.append(
-          "\(plan.name): has \(count) partitions and not the \(asked) asked for; an application_id keeps its input's number")
+          "\(plan.name): has \(count) partitions and not the \(asked) asked for; an application_id keeps its input's number"
+        )
       }
       let configuration = try self.configuration(of: plan.name)
       problems += Self.problems(of: plan, configuration, inputBytesMax: inputBytesMax)

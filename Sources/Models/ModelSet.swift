@@ -57,7 +57,8 @@ public final class ModelSet: Sendable {
     guard !versions.isEmpty || repayment != nil else {
       throw ModelError(
         file: directory,
-        problem: "holds no model (no overdue/\(alias.rawValue), demand/\(alias.rawValue), utilization/\(alias.rawValue) or "
+        problem:
+          "holds no model (no overdue/\(alias.rawValue), demand/\(alias.rawValue), utilization/\(alias.rawValue) or "
           + "repayment/\(alias.rawValue)); name a models folder or make "
           + (alias == .champion ? "one with `lendpulse train all`" : "some with `lendpulse train all --challenger`"))
     }

@@ -67,7 +67,9 @@ public struct PlatformSeries: Sendable, Equatable {
   /// What was repaid from `start` until before `end`, in millionths.
   public func repaid(from start: Int, to end: Int) -> Int128 {
     var sum: Int128 = 0
-    for day in max(start, origin)..<max(start, origin, min(end, origin + cells.count)) { sum &+= cells[day - origin].repaid }
+    for day in max(start, origin)..<max(start, origin, min(end, origin + cells.count)) {
+      sum &+= cells[day - origin].repaid
+    }
     return sum
   }
 
@@ -162,7 +164,9 @@ public struct IndustryHistory: Sendable, Equatable {
       }
       return count > 0 ? sum / Double(count) : .nan
     }
-    let rate = names.firstIndex(of: Array("industry_repayment_rate".utf8)).flatMap { Self.mean(points[$0], day - 28, day) }
+    let rate = names.firstIndex(of: Array("industry_repayment_rate".utf8)).flatMap {
+      Self.mean(points[$0], day - 28, day)
+    }
     return (change(7, 91), change(28, 364), rate ?? .nan)
   }
 }

@@ -171,7 +171,8 @@ public struct RepaymentOutlook: Sendable {
       due / (dueLevel * usualDue), usualDue / length, dueLevel / long, drawn(-7) / drawnLong, drawn(-28) / drawnLong,
       drawn(-28) / scale, length / 92, Portable.log(length), Double(offset) / 92, place.weekend, place.monthStart,
       place.monthEnd, baselines[0] / reference, baselines[1] / reference, baselines[2] / reference,
-      level * length / reference, yearAgo * length * growth / reference, Portable.log(1 + Double(known)), industry.short,
+      level * length / reference, yearAgo * length * growth / reference, Portable.log(1 + Double(known)),
+      industry.short,
       industry.long, industry.rate,
     ]
     precondition(values.count == RepaymentFeatures.count, "every feature has a name")

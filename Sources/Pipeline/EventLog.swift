@@ -125,7 +125,8 @@ extension PipelineEvent {
     case .restored(let worker, let partition, let summary):
       [
         ("worker", "\(worker)"), ("partition", "\(partition)"), ("borrowers", "\(summary.borrowers)"),
-        ("from_snapshot", summary.isFromSnapshot ? "true" : "false"), ("state_records", "\(summary.stateRecords)"), ("journal_records", "\(summary.journalRecords)"),
+        ("from_snapshot", summary.isFromSnapshot ? "true" : "false"), ("state_records", "\(summary.stateRecords)"),
+        ("journal_records", "\(summary.journalRecords)"),
         ("input_records", "\(summary.inputRecords)"), ("milliseconds", "\(summary.milliseconds)"),
       ]
     case .restoreDelayed(let worker, let partition, let reason),
@@ -134,7 +135,8 @@ extension PipelineEvent {
     case .forecastIntervalTaken(let worker, let partition, let hours):
       [("worker", "\(worker)"), ("partition", "\(partition)"), ("hours", "\(hours)")]
     case .indicatorsUnreadable(let worker, let count): [("worker", "\(worker)"), ("count", "\(count)")]
-    case .transactionAborted(let worker, let reason), .forecastsDelayed(let worker, let reason), .producerReplaced(let worker, let reason),
+    case .transactionAborted(let worker, let reason), .forecastsDelayed(let worker, let reason),
+      .producerReplaced(let worker, let reason),
       .producerDelayed(let worker, let reason), .failed(let worker, let reason):
       [("worker", "\(worker)"), ("reason", reason)]
     case .checkpointWritten(let worker, let partition, let records, let bytes, let milliseconds):

@@ -36,7 +36,8 @@ public struct Position: Equatable, Sendable {
   /// Nil when the metadata is not of this form: the offset was committed by something else.
   public init?(inputOffset: Int64, metadata: String) {
     let parts = metadata.split(separator: ";", omittingEmptySubsequences: false)
-    guard parts.count == 4 || parts.count == 6, parts[0] == "v1", let journal = Int64(parts[1]), let steps = Int64(parts[2]),
+    guard parts.count == 4 || parts.count == 6, parts[0] == "v1", let journal = Int64(parts[1]),
+      let steps = Int64(parts[2]),
       let watermark = Int64(parts[3]), journal >= 0, steps >= 0
     else { return nil }
     var forecasts: ForecastPosition?

@@ -39,7 +39,8 @@ extension StatusService {
     }
     guard !records.isEmpty else {
       return .problem(
-        404, "A period begins within 92 days from the newest forecast time, \(forecaster.added.text), and needs a model")
+        404, "A period begins within 92 days from the newest forecast time, \(forecaster.added.text), and needs a model"
+      )
     }
     return Self.answer(records)
   }

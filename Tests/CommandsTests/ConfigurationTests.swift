@@ -269,6 +269,13 @@ import Testing
       ])
   }
 
+  @Test func `a rule's condition is judged though its severity is refused`() {
+    let found = problems(#"alerts: {rules: [{name: a, when: "days_past_due >=", severity: huge}]}"#)
+    #expect(found.count == 2)
+    #expect(found.contains { $0.contains("alerts.rules[0].when: ") })
+    #expect(found.contains { $0.contains("alerts.rules[0].severity: ") })
+  }
+
   @Test func `a cap on memory is taken`() {
     #expect(problems("memory: {max_mib: 512}").isEmpty)
   }

@@ -123,7 +123,9 @@ import Testing
     #expect(one.allSatisfy { $0["as_of"] as? String == $0["period_start"] as? String })
     let three = try await place.score("--partitions", "3")
     #expect(three.map { NSDictionary(dictionary: $0) } == one.map { NSDictionary(dictionary: $0) })
-    let last = try #require(one.last { $0["platform"] as? String == "cash" && ($0["period_end"] as? String)?.hasPrefix("2026-02-16") == true })
+    let last = try #require(
+      one.last { $0["platform"] as? String == "cash" && ($0["period_end"] as? String)?.hasPrefix("2026-02-16") == true }
+    )
     #expect(last["as_of"] as? String == "2026-02-09T00:00:00.000Z")
     #expect(abs(try #require(last["expected_repayment"] as? Double) - 84 * 7) < 1e-6)
     let weekly = try await place.score(

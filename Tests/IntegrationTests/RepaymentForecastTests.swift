@@ -7,7 +7,10 @@ import Testing
   static let indicators = (0..<120).map { day in
     let date = Date(timeIntervalSince1970: 1_732_000_000 + Double(day) * 86_400)
     let text = date.formatted(.iso8601.year().month().day())
-    return (date: text, value: #"{"series":"industry_repayment_rate","date":"\#(text)","value":\#(0.9 + Double(day % 7) / 100)}"#)
+    return (
+      date: text,
+      value: #"{"series":"industry_repayment_rate","date":"\#(text)","value":\#(0.9 + Double(day % 7) / 100)}"#
+    )
   }
 
   @Test func `forecasts of two processes that are killed in turn are those of the file`() async throws {
@@ -30,7 +33,8 @@ import Testing
     #expect(wanted > 300)
     let records = Self.indicators.map {
       FeedRecord(
-        key: Array("industry_repayment_rate|\($0.date)".utf8), value: Array($0.value.utf8), timestamp: 1_735_000_000_000)
+        key: Array("industry_repayment_rate|\($0.date)".utf8), value: Array($0.value.utf8), timestamp: 1_735_000_000_000
+      )
     }
     let topic = deployment.topic("indicators")
     try await onThread { Result { try Feeder(brokers: RealKafka.brokers).write(records, to: topic) } }.get()
@@ -59,7 +63,9 @@ import Testing
     for (platform, values) in expected {
       let own = found[platform] ?? []
       let difference = zip(own, values).first { $0 != $1 }
-      #expect(own.count == values.count && difference == nil, "\(platform): \(own.count), \(values.count), \(difference as Any)")
+      #expect(
+        own.count == values.count && difference == nil,
+        "\(platform): \(own.count), \(values.count), \(difference as Any)")
     }
     #expect(published.allSatisfy { $0.headers.contains("schema=lendpulse.repayment-forecast.v1") })
   }

@@ -226,6 +226,25 @@ import Testing
     #expect(broker.state.withLock { $0.committed[0]?.offset } == last + 1)
   }
 
+  @Test func `a dead letter keeps what says how to read it, and the trace`() {
+    let decoding = RecordDecoding(inputTopic: "events", partitions: 1, deadLetterBytesMax: 1 << 20)
+    var outputs = OutputBatch()
+    let type = Array("application/x-protobuf".utf8)
+    let trace = Array("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".utf8)
+    unsafe type.withUnsafeBufferPointer { type in
+      unsafe trace.withUnsafeBufferPointer { trace in
+        let record = unsafe LogRecord(
+          partition: 0, offset: 3, timestamp: EventTime(milliseconds: 5), key: nil, value: nil, contentType: type,
+          traceparent: trace)
+        decoding.appendDeadLetter(record, DecodingError(.invalidProtobuf), &outputs)
+      }
+    }
+    let bytes = unsafe String(decoding: outputs.bytes.bytes, as: UTF8.self)
+    for text in ["content-type", "application/x-protobuf", "traceparent", "00f067aa0ba902b7"] {
+      #expect(bytes.contains(text))
+    }
+  }
+
   @Test func `a dead letter carries the record as it came, and too large a one its digest`() throws {
     let broker = MemoryBroker(partitions: 1)
     broker.feed(0, key: "K", value: #"{"broken"#, timestamp: 77)

@@ -43,7 +43,9 @@ import Testing
     try unsafe value.withUnsafeBufferPointer { try unsafe forecaster.take($0, offset: Int64(offset)) }
   }
 
-  static func forecasts(_ topic: [[UInt8]], _ configuration: ForecastConfiguration = configuration) throws -> [Published] {
+  static func forecasts(_ topic: [[UInt8]], _ configuration: ForecastConfiguration = configuration) throws
+    -> [Published]
+  {
     var forecaster = Forecaster(configuration)
     var outputs = OutputBatch()
     for (offset, value) in topic.enumerated() {

@@ -85,7 +85,9 @@ import Testing
       var sums = now[event.platform] ?? Sums()
       defer {
         accounts[event.borrower, default: [:]][event.platform] = account
-        if [.drawdown, .repayment, .installmentDue, .statementIssued].contains(event.kind) { now[event.platform] = sums }
+        if [.drawdown, .repayment, .installmentDue, .statementIssued].contains(event.kind) {
+          now[event.platform] = sums
+        }
       }
       switch event.kind {
       case .drawdown:

@@ -50,7 +50,9 @@ enum AlertRules {
     for (index, element) in elements.enumerated() {
       var part = value.part("[\(index)]", element)
       if let rule = readRule(&part) {
-        if !rule.name.isEmpty, rules.contains(where: { $0.name == rule.name }) { part.refuse("a rule named \(rule.name) stands above") }
+        if !rule.name.isEmpty, rules.contains(where: { $0.name == rule.name }) {
+          part.refuse("a rule named \(rule.name) stands above")
+        }
         rules.append(rule)
         value.parts.append(part.parts[0])
       }

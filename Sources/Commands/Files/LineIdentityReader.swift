@@ -7,7 +7,8 @@ extension LineIdentity {
   init(tolerant line: UnsafeBufferPointer<UInt8>) {
     self.init()
     let data = unsafe Data(line)
-    let value = (try? JSONSerialization.jsonObject(with: data)) ?? (try? JSONSerialization.jsonObject(with: bounded(data)))
+    let value =
+      (try? JSONSerialization.jsonObject(with: data)) ?? (try? JSONSerialization.jsonObject(with: bounded(data)))
     guard let object = value as? [String: Any] else { return }
     if let id = object["borrower_id"] as? String { borrowerID = Array(id.utf8) }
     if let text = object["occurred_at"] as? String {

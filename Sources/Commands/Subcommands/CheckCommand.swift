@@ -38,10 +38,14 @@ extension Configuration {
   func requireForRun() throws(CommandFailure) {
     var lines: [String] = []
     if kafka.bootstrapServers == nil {
-      lines.append("kafka.bootstrap_servers: is not set in the file, LENDPULSE_KAFKA_BOOTSTRAP_SERVERS or --set; name a broker, such as 127.0.0.1:9092")
+      lines.append(
+        "kafka.bootstrap_servers: is not set in the file, LENDPULSE_KAFKA_BOOTSTRAP_SERVERS or --set; name a broker, such as 127.0.0.1:9092"
+      )
     }
     if models == nil {
-      lines.append("models: is not set in the file, LENDPULSE_MODELS or --set; name the folder of models, such as /var/lib/lendpulse/models")
+      lines.append(
+        "models: is not set in the file, LENDPULSE_MODELS or --set; name the folder of models, such as /var/lib/lendpulse/models"
+      )
     }
     lines += KafkaSettings(self, bootstrapServers: kafka.bootstrapServers ?? "").problems
     guard lines.isEmpty else { throw CommandFailure(lines: lines, status: .misused) }

@@ -63,7 +63,8 @@ private struct DaemonRun {
     tokenFile = configuration.http.tokenFile
     if let tokenFile, unsafe access(tokenFile, R_OK) != 0 {
       throw .misused(
-        "lendpulse run: http.token_file: \(tokenFile) cannot be read; make it, readable for this user, or leave the key out")
+        "lendpulse run: http.token_file: \(tokenFile) cannot be read; make it, readable for this user, or leave the key out"
+      )
     }
     memoryCap = Self.memoryCap(configuration, log)
   }
@@ -88,7 +89,8 @@ private struct DaemonRun {
     try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     guard unsafe access(directory, W_OK | X_OK) == 0 else {
       throw .misused(
-        "lendpulse run: state_directory: \(directory) cannot be made or written; let this user write it, or name another")
+        "lendpulse run: state_directory: \(directory) cannot be made or written; let this user write it, or name another"
+      )
     }
   }
 

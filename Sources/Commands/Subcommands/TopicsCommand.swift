@@ -12,7 +12,8 @@ extension CommandDefinition {
     options: [
       OptionDefinition.config.required(), .set,
       OptionDefinition(
-        name: "--partitions", value: "N", meaning: "of an input topic that is made (default: the broker's default), or that must be there"),
+        name: "--partitions", value: "N",
+        meaning: "of an input topic that is made (default: the broker's default), or that must be there"),
     ],
     examples: [
       ("lendpulse topics create --config lendpulse.yaml --partitions 12", "makes all, the input with 12 partitions"),
